@@ -1,0 +1,38 @@
+# Each target does its own set-up; a fresh clone needs nothing but Python 3.11 and, for the tests, Debian's apt.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONUNBUFFERED = 1
+
+.PHONY: run test lint format bench bench-quick soak clean
+
+run: .venv/installed
+	@$(BIN)/pointsman demo
+
+test: .venv/installed
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed
+	$(BIN)/python -m bench
+
+bench-quick: .venv/installed
+	$(BIN)/python -m bench --quick
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pointsman needs Python 3.11 or later; set PYTHON to one, as in: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing; trying to install Debian's python3-venv"; apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv .venv; }
+	@echo "installing pointsman and what it needs into .venv"
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
