@@ -1,0 +1,17 @@
+"""What did the user ask for? One YAML file becomes one immutable `Config`, or one error that names every mistake.
+
+From the inside out:
+
+- `units`       words with a unit or a form: durations, sizes, shares, addresses, paths
+- `texts`       names, hosts, URL paths, tokens: text that must have a form
+- `statuses`    sets of HTTP statuses
+- `frozen`      what makes it all immutable
+- `model`       every key, with its meaning and its default; `Config` is the root
+- `schema`      the same as JSON schema, for editors and for `pointsman schema`
+- `source`      YAML text → plain data, with the line of every key, and variables put in
+- `explain`     pydantic's findings → sentences that say what to write
+- `references`  what one part of the file says of another
+- `errors`      a problem, and the error that carries all of them
+- `load`        the way through: a file in, a `Config` or a `ConfigError` out
+- `example.yaml`  every key with its default; tests keep it true
+"""

@@ -1,0 +1,82 @@
+"""Pydantic's findings as sentences that say what to write. Its own wording is for programmers and never gets out."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.errors import KeyPath, Problem, suggest
+from config.schema import at, keys_at
+from config.units import is_number, show
+
+
+def explain(error: ValidationError, unresolved: Collection[KeyPath] = ()) -> Iterator[Problem]:
+    """Yield one problem for each finding.
+
+    `unresolved` are the paths whose variable had no value. What is found at such a place, or at one that holds it, may
+    be a mere consequence, and is left out.
+    """
+    for detail in error.errors(include_url=False):
+        path = tuple(step for step in detail["loc"] if step != "[key]")
+        kind = detail["type"]
+        if kind != "extra_forbidden" and any(known[: len(path)] == path for known in unresolved):
+            continue
+        if kind == "too_short" and detail["input"]:  # pydantic counts only the items that are right
+            continue
+        yield _sentence(path, kind, detail["input"], detail.get("ctx", {}), detail["msg"])
+
+
+def _sentence(path: KeyPath, kind: str, value: Any, context: dict[str, Any], message: str) -> Problem:
+    match kind:
+        case "value_error":
+            return Problem(path, str(context["error"]))
+        case "sentence":  # our own PydanticCustomError
+            return Problem(path, message)
+        case "missing":
+            return Problem(path, "this key is required")
+        case "extra_forbidden":
+            return Problem(path, "unknown key", suggest(str(path[-1]), keys_at(path[:-1]), "valid keys are"))
+        case "string_type":
+            return _not_text(path, value)
+        case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
+            hint = "write it without quotes" if isinstance(value, str) and value.strip().isdecimal() else ""
+            return Problem(path, f"must be a whole number, not {show(value)}", hint)
+        case "greater_than_equal":
+            return Problem(path, f"must be at least {context['ge']}, not {show(value)}")
+        case "less_than_equal":
+            return Problem(path, f"must be at most {context['le']}, not {show(value)}")
+        case "tuple_type":
+            hint = f"write [{value}]" if isinstance(value, str) and value.isprintable() else ""
+            return Problem(path, f"must be a list, not {show(value)}", hint)
+        case "too_short":
+            return Problem(path, "must have at least one item")
+        case "dict_type" | "mapping_type" | "model_type" | "model_attributes_type":
+            return _not_a_mapping(path, value)
+        case "literal_error":
+            return _not_one_of(path, value)
+    return Problem(path, f"must be another value than {show(value)}")
+
+
+def _not_text(path: KeyPath, value: Any) -> Problem:
+    # The value is not shown: it may be a token.
+    if isinstance(value, bool):
+        return Problem(path, "must be text, but YAML reads this as true or false", "put it in quotes")
+    if is_number(value):
+        return Problem(path, "must be text, but YAML reads this as a number", "put it in quotes")
+    return Problem(path, f"must be text, not {show(value)}")
+
+
+def _not_a_mapping(path: KeyPath, value: Any) -> Problem:
+    keys = keys_at(path)
+    text = ""
+    if any(form.get("type") == "string" for form in at(path)):  # an instance or a balancer, in its short form
+        text = "an address or " if "address" in keys else "a name or "
+    hint = f"valid keys are: {', '.join(keys)}" if keys else ""
+    return Problem(path, f"must be {text}a mapping, not {show(value)}", hint)
+
+
+def _not_one_of(path: KeyPath, value: Any) -> Problem:
+    allowed = [item for form in at(path) for item in form.get("enum", [form["const"]] if "const" in form else [])]
+    words = [item if isinstance(item, str) else show(item) for item in allowed]
+    listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return Problem(path, f"must be {listed}, not {show(value)}")

@@ -1,0 +1,67 @@
+"""The way through: a file in, a Config out, or one ConfigError with every problem that could be found."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from config import references
+from config.errors import ConfigError, Problem
+from config.explain import explain
+from config.model import Config
+from config.source import read
+from config.units import show
+
+Check = Callable[[Config], Iterable[Problem]]
+
+
+def load(path: Path, *, environ: Mapping[str, str] = os.environ, checks: Sequence[Check] = ()) -> Config:
+    """Read the configuration file at `path`; relative paths in it start at its folder.
+
+    `checks` are asked about a configuration that is sound in itself, such as whether its balancers exist.
+    Raises ConfigError with everything that is wrong.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(path), [Problem((), f"cannot be read: {error.strerror or error}")]) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(str(path), [Problem((), "not UTF-8; save the file in that encoding", line=line)]) from None
+    return parse(text, name=str(path), folder=path.absolute().parent, environ=environ, checks=checks)
+
+
+def parse(
+    text: str,
+    *,
+    name: str,
+    folder: Path,
+    environ: Mapping[str, str] = os.environ,
+    checks: Sequence[Check] = (),
+) -> Config:
+    """Read a configuration from text; errors call it `name`, relative paths in it start at `folder`.
+
+    Raises ConfigError with everything that is wrong.
+    """
+    source = read(text, name=name, environ=environ)
+    problems = list(source.problems)
+    if source.data is None and not problems:
+        raise ConfigError(name, [Problem((), "empty; a configuration has at least listeners, routes and services")])
+    if not isinstance(source.data, dict):
+        message = f"must be a mapping with the keys listeners, routes and services, not {show(source.data)}"
+        raise ConfigError(name, [*problems, Problem((), message, line=1)])
+    config = None
+    try:
+        config = Config.model_validate(source.data, context={"folder": folder})
+    except ValidationError as error:
+        problems += explain(error, source.unresolved)
+    problems += references.check(source.data)
+    if config is not None and not source.unresolved:
+        for check in checks:
+            problems += check(config)
+    if config is None or problems:
+        raise ConfigError(name, problems, source.lines)
+    return config

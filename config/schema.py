@@ -1,0 +1,84 @@
+"""The JSON schema of what a user may write, for editors, for `pointsman schema`, and for our own error messages."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import CoreSchema
+
+from config import model
+from config.errors import KeyPath
+from config.frozen import Model
+from config.model import Config
+
+
+class _Generator(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: CoreSchema | Any) -> bool:
+        """Titles of keys would only repeat the keys."""
+        return False
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema, in the dialect of draft 2020-12."""
+    result = Config.model_json_schema(schema_generator=_Generator)
+    for name, definition in [*result["$defs"].items(), (Config.__name__, result)]:
+        _write_defaults(_properties(definition), getattr(model, name))
+    return {"$schema": GenerateJsonSchema.schema_dialect, **result, "title": "pointsman configuration"}
+
+
+def _properties(definition: dict[str, Any]) -> dict[str, Any]:
+    for part in (definition, *definition.get("anyOf", ())):
+        if "properties" in part:
+            properties: dict[str, Any] = part["properties"]
+            return properties
+    return {}
+
+
+def _write_defaults(properties: dict[str, Any], owner: type[Model]) -> None:
+    """Put defaults as a user writes them, `5s` for 5.0; leave out those that say no more than the description."""
+    defaults = {key: value for key, value in properties.items() if "default" in value}
+    if not defaults:
+        return
+    written = owner.model_construct().model_dump(mode="json", warnings=False)
+    for key, value in defaults.items():
+        value["default"] = written[key]
+        if written[key] in (None, "", []) or isinstance(written[key], dict):
+            del value["default"]
+
+
+@functools.cache
+def _cached() -> dict[str, Any]:
+    return schema()
+
+
+def at(path: KeyPath) -> list[dict[str, Any]]:
+    """Return the forms that a value at `path` may have, each as a schema without references."""
+    forms = list(_forms(_cached()))
+    for step in path:
+        inner = [part for form in forms if (part := _step(form, step)) is not None]
+        forms = [form for part in inner for form in _forms(part)]
+    return forms
+
+
+def keys_at(path: KeyPath) -> list[str]:
+    """Return the keys that a mapping at `path` may have."""
+    return sorted({key for form in at(path) for key in form.get("properties", ())})
+
+
+def _forms(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "$ref" in part:
+        yield from _forms(_cached()["$defs"][part["$ref"].rpartition("/")[2]])
+    elif "anyOf" in part:
+        for form in part["anyOf"]:
+            yield from _forms(form)
+    else:
+        yield part
+
+
+def _step(form: dict[str, Any], step: str | int) -> dict[str, Any] | None:
+    if isinstance(step, int):
+        return form.get("items")
+    named = form.get("properties", {}).get(step)
+    free = [*form.get("patternProperties", {}).values(), form.get("additionalProperties")]
+    return next((part for part in (named, *free) if isinstance(part, dict)), None)
