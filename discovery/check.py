@@ -1,0 +1,78 @@
+"""Try once whether an address answers: the one act behind our probes and behind the embedded registry's checks."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+BODY_SHOWN = 200  # bytes of a failing answer's body that are kept for people to read
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one try found; `detail` is for people: `HTTP 503: draining`, `connection refused`."""
+
+    passed: bool
+    detail: str
+
+
+async def tcp(host: str, port: int, timeout: float) -> Outcome:
+    """Pass when a connection is accepted within `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return Outcome(False, f"no connection within {timeout:g} s")
+    except OSError as error:
+        return Outcome(False, f"connection failed: {error.strerror or error}")
+    writer.close()
+    return Outcome(True, "connected")
+
+
+async def http(
+    session: aiohttp.ClientSession,
+    url: str,
+    timeout: float,
+    expected: Callable[[int], bool],
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Pass when `url` answers within `timeout` seconds with a status for which `expected` is true.
+
+    Redirects are answers, not followed: what they lead to is another instance's business.
+    """
+    try:
+        async with (
+            asyncio.timeout(timeout),
+            session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False) as response,
+        ):
+            if expected(response.status):
+                return Outcome(True, f"HTTP {response.status}")
+            body = (await response.content.read(BODY_SHOWN)).decode("utf-8", "replace").strip()
+            return Outcome(False, f"HTTP {response.status}: {body}" if body else f"HTTP {response.status}")
+    except TimeoutError:
+        return Outcome(False, f"no answer within {timeout:g} s")
+    except aiohttp.ClientConnectorError as error:
+        return Outcome(False, f"connection failed: {error.os_error.strerror or error.os_error}")
+    except (aiohttp.ClientError, ValueError) as error:
+        return Outcome(False, f"{type(error).__name__}: {error}")
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Make a session fit for checks: each try connects anew, and nothing of one answer colours the next."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=10),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None),
+        max_line_size=8190,
+        max_field_size=8190,
+    )

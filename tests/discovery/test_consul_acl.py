@@ -1,0 +1,88 @@
+"""The Consul registry against a real agent with ACLs on: nobody without a token may read anything."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from discovery.consul import ConsulRegistry
+from discovery.registry import RegistryError
+from tests.discovery.consul_service import WAIT, Service, of
+from tests.discovery.watching import first, until, watching
+from tests.servers.consul import ConsulAgent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MASTER = "2b778dd9-f5f1-6f29-b4b4-9a5fa948757a"
+
+
+@pytest.fixture(scope="module")
+def service(consul_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    agent = ConsulAgent(tmp_path_factory.mktemp("consul-acl"), acl_token=MASTER)
+    agent.start()
+    service = Service(agent)
+    service.register(1)
+    yield service
+    agent.stop()
+
+
+def new_token(agent: ConsulAgent, rules: str) -> str:
+    name = uuid.uuid4().hex
+    agent.call("PUT", "/v1/acl/policy", {"Name": name, "Rules": rules})
+    token = agent.call("PUT", "/v1/acl/token", {"Policies": [{"Name": name}]})
+    secret: str = token["SecretID"]
+    return secret
+
+
+async def test_a_token_with_the_two_rights_reads(service: Service):
+    rights = 'node_prefix "" { policy = "read" } service_prefix "web-" { policy = "read" }'
+    async with service.watch(token=new_token(service.agent, rights)) as watch:
+        await until(watch, of(1))
+
+
+async def test_a_token_that_does_not_exist_is_an_error(service: Service):
+    async with service.watch(token=str(uuid.uuid4())) as watch:
+        with pytest.raises(RegistryError, match=r"HTTP 403: ACL not found; .*node:read and service:read"):
+            await first(watch)
+
+
+async def test_the_token_file_is_read_anew_by_each_watch(service: Service, tmp_path: Path):
+    file = tmp_path / "token"
+    file.write_text(f"{uuid.uuid4()}\n")
+    registry = ConsulRegistry(service.agent.address, token_file=file, wait=WAIT)
+    async with watching(registry, service.name) as watch:
+        with pytest.raises(RegistryError, match="HTTP 403"):
+            await first(watch)
+    file.write_text(f"{MASTER}\n")
+    async with watching(registry, service.name) as watch:
+        await until(watch, of(1))
+
+
+async def test_a_token_file_that_is_missing_is_an_error(service: Service, tmp_path: Path):
+    async with service.watch(token_file=tmp_path / "token") as watch:
+        with pytest.raises(RegistryError, match=f"the token file {tmp_path}/token cannot be read: .*No such file"):
+            await first(watch)
+
+
+async def test_the_environment_s_token_counts_for_nothing(service: Service, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", str(uuid.uuid4()))
+    async with service.watch(token=MASTER) as watch:
+        await until(watch, of(1))
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", MASTER)
+    async with service.watch() as watch:
+        assert (await first(watch)).instances == ()
+
+
+async def test_a_token_that_is_deleted_while_we_watch_is_an_error(service: Service):
+    token = service.agent.call("PUT", "/v1/acl/token", {"Policies": [{"Name": "global-management"}]})
+    async with watching(
+        ConsulRegistry(service.agent.address, token=token["SecretID"], wait=0.05), service.name
+    ) as watch:
+        await until(watch, of(1))
+        service.agent.call("DELETE", f"/v1/acl/token/{token['AccessorID']}")
+        with pytest.raises(RegistryError, match="HTTP 403"):
+            await until(watch, of())

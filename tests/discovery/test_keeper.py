@@ -1,0 +1,323 @@
+"""The keeper's loop, with a registry that follows a script."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discovery.instance import Instance, Snapshot
+from discovery.keeper import Keeper, without_twins
+from discovery.registry import RegistryError
+from tests.discovery.watching import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+A, B = Instance("a", "10.0.0.1", 80), Instance("b", "10.0.0.2", 80)
+
+
+def web(*instances: Instance, continuous: bool = True, unreadable: tuple[str, ...] = ()) -> Snapshot:
+    return Snapshot("web", instances, continuous=continuous, unreadable=unreadable)
+
+
+LOST = web(continuous=False)
+
+
+class Script:
+    """A registry whose watches yield what `say` is given, and raise it if it is an exception."""
+
+    def __init__(self, *lines: Snapshot | Exception | None) -> None:
+        self.lines: asyncio.Queue[Snapshot | Exception | None] = asyncio.Queue()
+        self.watches = 0
+        self.open = 0
+        self.say(*lines)
+
+    def say(self, *lines: Snapshot | Exception | None) -> None:
+        for line in lines:
+            self.lines.put_nowait(line)
+
+    async def watch(self, service: str) -> AsyncIterator[Snapshot]:
+        assert service == "web-in-registry"
+        self.watches += 1
+        self.open += 1
+        try:
+            while (line := await self.lines.get()) is not None:  # None ends the watch
+                if isinstance(line, Exception):
+                    raise line
+                yield line
+        finally:
+            self.open -= 1
+
+
+class NoDelay(Random):
+    """Makes every back-off end at once."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
+
+
+class Harness:
+    def __init__(self, script: Any, hold: float = 60.0) -> None:
+        self.published: list[Snapshot] = []
+        self.events: list[tuple[str, str]] = []
+        self.now = 1000.0
+        self.keeper = Keeper(
+            "web",
+            script,
+            "web-in-registry",
+            self.published.append,
+            hold=hold,
+            journal=lambda kind, text: self.events.append((kind, text)),
+            clock=lambda: self.now,
+            source=NoDelay(),
+        )
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.events]
+
+    async def answers(self, count: int) -> None:
+        await eventually(lambda: sum(self.keeper.updates.values()) >= count)
+
+
+@asynccontextmanager
+async def running(script: Any, hold: float = 60.0) -> AsyncIterator[Harness]:
+    harness = Harness(script, hold)
+    task = asyncio.create_task(harness.keeper.run())
+    try:
+        yield harness
+    finally:
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def _info(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.INFO, "discovery.keeper"):
+        yield
+
+
+async def test_only_what_changed_is_published():
+    script = Script(web(A, B, continuous=False), web(B, A), web(A))
+    async with running(script) as harness:
+        await harness.answers(3)
+        assert harness.published == [web(A, B, continuous=False), web(A)]
+        assert harness.keeper.updates == {"changed": 2, "unchanged": 1, "held": 0, "failed": 0}
+        assert harness.keeper.current == web(A)
+        assert harness.keeper.last_answer == 1000.0
+
+
+async def test_there_is_no_snapshot_before_the_first():
+    async with running(Script()) as harness:
+        assert not harness.keeper.has_snapshot
+        assert harness.keeper.current is None
+        assert harness.keeper.last_answer is None
+
+
+async def test_a_watch_that_fails_is_begun_again_and_what_it_said_stays(caplog: pytest.LogCaptureFixture):
+    script = Script(web(A), RegistryError("no route to host"))
+    async with running(script) as harness:
+        await eventually(lambda: script.watches == 2)
+        assert harness.keeper.current == web(A)
+        assert harness.keeper.error == "no route to host"
+        script.say(web(B))
+        await harness.answers(3)
+        assert harness.published == [web(A), web(B)]
+        assert harness.keeper.error == ""
+        assert harness.keeper.reconnects == 1
+        assert harness.kinds == ["watch_failed", "watch_recovered"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (None, "the watch ended, which it should never do"),
+        (ZeroDivisionError("by nought"), "ZeroDivisionError: by nought"),
+    ],
+)
+async def test_whatever_ends_a_watch_is_a_failure(line: Exception | None, said: str):
+    script = Script(web(A), line, web(B))
+    async with running(script) as harness:
+        await harness.answers(3)
+        assert harness.events[0] == ("watch_failed", said)
+        assert harness.published == [web(A), web(B)]
+
+
+async def test_a_registry_that_fails_before_it_is_iterated_is_a_failure_too():
+    class Broken:
+        def watch(self, service: str) -> AsyncIterator[Snapshot]:
+            raise RegistryError("misconfigured")
+
+    async with running(Broken()) as harness:
+        await harness.answers(2)
+        assert harness.keeper.error == "misconfigured"
+
+
+async def test_a_registry_need_not_be_a_generator():
+    class Plain:
+        def __init__(self) -> None:
+            self.left = [web(A), web(B)]
+
+        def watch(self, service: str) -> Plain:
+            return self
+
+        def __aiter__(self) -> Plain:
+            return self
+
+        async def __anext__(self) -> Snapshot:
+            if self.left:
+                return self.left.pop(0)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async with running(Plain()) as harness:
+        await harness.answers(2)
+        assert harness.published == [web(A), web(B)]
+
+
+async def test_failures_that_go_on_are_told_once_a_minute(caplog: pytest.LogCaptureFixture):
+    script = Script(*[RegistryError("refused")] * 100)
+    async with running(script) as harness:
+        await harness.answers(100)
+        assert harness.kinds == ["watch_failed"]
+        harness.now += 60.0
+        script.say(*[RegistryError("refused still")] * 100)
+        await harness.answers(200)
+        assert harness.events == [("watch_failed", "refused"), ("watch_failed", "refused still")]
+        assert harness.keeper.updates["failed"] == 200
+    assert len(caplog.records) == 2
+
+
+async def test_the_waits_grow_while_watches_fail_and_while_each_gives_but_one_answer(monkeypatch: Any):
+    waits: list[float] = []
+
+    async def sleep(delay: float) -> None:
+        waits.append(delay)
+        if len(waits) == 8:
+            raise asyncio.CancelledError
+
+    class Highest(Random):
+        def uniform(self, a: float, b: float) -> float:
+            return b
+
+    refused = RegistryError("refused")
+    script = Script(*[refused] * 4, *(line for _ in range(4) for line in (web(A), refused)))
+    keeper = Keeper(
+        "web", script, "web-in-registry", lambda _: None, hold=0, journal=lambda *_: None,
+        clock=lambda: 0.0, source=Highest(),
+    )  # fmt: skip
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await keeper.run()
+    assert [round(wait, 3) for wait in waits] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+
+
+async def test_a_watch_that_outlived_the_wait_before_it_begins_the_waits_anew(monkeypatch: Any):
+    waits: list[float] = []
+    now = 0.0
+
+    async def sleep(delay: float) -> None:
+        waits.append(delay)
+        if len(waits) == 4:
+            raise asyncio.CancelledError
+
+    class Lasting:
+        async def watch(self, service: str) -> AsyncIterator[Snapshot]:
+            nonlocal now
+            now += 1.0 if len(waits) == 2 else 0.0
+            yield web(A)
+
+    class Highest(Random):
+        def uniform(self, a: float, b: float) -> float:
+            return b
+
+    keeper = Keeper(
+        "web", Lasting(), "web", lambda _: None, hold=0, journal=lambda *_: None,
+        clock=lambda: now, source=Highest(),
+    )  # fmt: skip
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await keeper.run()
+    assert [round(wait, 3) for wait in waits] == [0.2, 0.4, 0.2, 0.4]
+
+
+async def test_a_lost_set_is_held_back_and_accepted_by_the_timer():
+    script = Script(web(A), LOST, web())
+    async with running(script, hold=0.05) as harness:
+        await harness.answers(3)
+        assert harness.published == [web(A)]
+        assert harness.keeper.updates["held"] == 2
+        assert harness.keeper.held_since == 1000.0
+        harness.now += 1.0
+        await eventually(lambda: len(harness.published) == 2)
+        assert harness.published[-1] == web()
+        assert harness.keeper.held_since is None
+        assert harness.kinds == ["empty_held", "empty_accepted"]
+
+
+async def test_instances_that_come_back_end_the_hold_unseen():
+    script = Script(web(A), RegistryError("connection reset"), LOST, web(A))
+    async with running(script) as harness:
+        await harness.answers(4)
+        assert harness.published == [web(A)]
+        assert harness.keeper.held_since is None
+        assert harness.kinds == ["watch_failed", "watch_recovered", "empty_held"]
+
+
+async def test_a_registry_that_goes_away_during_a_hold_drops_nothing():
+    script = Script(web(A), LOST, RegistryError("connection reset"))
+    async with running(script, hold=0.01) as harness:
+        await harness.answers(3)
+        harness.now += 1000.0
+        script.say(LOST)
+        await harness.answers(4)
+        assert harness.published == [web(A)]
+        assert harness.keeper.held_since == 2000.0
+
+
+async def test_unreadable_entries_are_counted_and_named_when_they_appear():
+    bad, worse = "web-7: port 0", "web-8: port 70000"
+    script = Script(
+        web(A, unreadable=(bad,)), web(A, unreadable=(bad,)), web(A, unreadable=(bad, worse)), web(A), web(A, B)
+    )
+    async with running(script) as harness:
+        await harness.answers(5)
+        assert harness.keeper.unreadable_total == 2
+        assert harness.events == [("unreadable", bad), ("unreadable", worse)]
+
+
+async def test_a_flood_of_unreadable_entries_is_named_in_part():
+    script = Script(web(A, unreadable=tuple(f"web-{number:03}: port 0" for number in range(500))))
+    async with running(script) as harness:
+        await harness.answers(1)
+        assert harness.keeper.unreadable_total == 500
+        assert len(harness.events) == 11
+        assert harness.events[-1] == ("unreadable", "490 more entries")
+
+
+async def test_of_two_entries_with_one_identity_the_first_stays():
+    twin = Instance("a", "10.0.0.9", 80)
+    async with running(Script(web(A, twin, B))) as harness:
+        await harness.answers(1)
+        assert harness.published[0].instances == (A, B)
+        assert harness.events == [("unreadable", "a: registered twice; 10.0.0.9:80 is left out")]
+
+
+def test_a_snapshot_without_twins_stays_as_it_is():
+    snapshot = web(A, B)
+    assert without_twins(snapshot) is snapshot
+
+
+async def test_a_keeper_that_is_cancelled_closes_its_watch():
+    script = Script(web(A), LOST)
+    async with running(script) as harness:
+        await harness.answers(2)
+        assert script.open == 1
+    assert script.open == 0
