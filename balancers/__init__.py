@@ -1,0 +1,16 @@
+"""Who gets the next request?
+
+Nothing here does I/O, reads a clock or draws a random number of its own: time and the random source are arguments, so
+every decision can be tested as plain arithmetic.
+
+    pool.py                  a service's endpoints as this process sees them: follows snapshots, knows who may be picked
+    endpoint.py              the mutable record of one instance
+    health.py                the state machine that ejects and readmits an endpoint
+    balancer.py              the seam: what a policy must offer
+    policies.py              finds a policy by its name, a user's own included
+
+    random.py                one policy a file
+    round_robin.py
+    weighted_random.py
+    weighted_round_robin.py
+"""

@@ -1,0 +1,56 @@
+"""Finds a policy by the name that the configuration gives, a user's own included."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from balancers.balancer import Policy
+
+GROUP = "pointsman.balancers"
+DEFAULT = "weighted_round_robin"
+
+
+class UnknownPolicyError(LookupError):
+    """No balancer has this name."""
+
+
+class PolicyOptionError(ValueError):
+    """The balancer has no such option, or refuses its value."""
+
+
+def names() -> list[str]:
+    """List the names of all installed policies."""
+    return sorted(_installed())
+
+
+def find(name: str, options: Mapping[str, Any]) -> Policy:
+    """Return the policy called `name` with its options set.
+
+    A policy is a class found under the entry point group `pointsman.balancers`; its options are the keyword-only
+    parameters of its constructor. Raises UnknownPolicyError or PolicyOptionError.
+    """
+    try:
+        entry = _installed()[name]
+    except KeyError:
+        raise UnknownPolicyError(f"there is no balancer {name!r}; there are {', '.join(names())}") from None
+    policy = entry.load()
+    known = [
+        parameter.name
+        for parameter in inspect.signature(policy).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    for option in options:
+        if option not in known:
+            offer = f"its options are {', '.join(known)}" if known else "it has none"
+            raise PolicyOptionError(f"the balancer {name!r} has no option {option!r}; {offer}")
+    return cast("Policy", partial(policy, **options) if options else policy)
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

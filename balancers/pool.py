@@ -1,0 +1,164 @@
+"""A service's endpoints as this process sees them: who exists, who may be picked, who is picked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from balancers.endpoint import Endpoint
+from balancers.health import Health, Thresholds
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from balancers.balancer import Balancer, Policy, Request
+    from discovery.instance import Instance, Snapshot
+
+# What happened, to which endpoint ("" for the pool as a whole), and why: see `Pool.record`.
+Record = Callable[[str, str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update did to the set of endpoints."""
+
+    joined: tuple[Endpoint, ...]
+    left: tuple[Endpoint, ...]
+
+
+class Pool:
+    """The endpoints of one service.
+
+    `update` follows the registry's snapshots by identity, `probed` takes in what probes found, `pick` chooses. Times
+    are seconds of the caller's monotonic clock. `panic_threshold` is a share from 0 to 1: while fewer of the endpoints
+    that the registry offers are healthy, health is ignored and all of them are used; 0 never panics.
+
+    Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, panic, calm.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        random: Random,
+        *,
+        panic_threshold: float = 0.5,
+        thresholds: Thresholds = Thresholds(),  # noqa: B008 - frozen
+        record: Record = lambda kind, endpoint, reason: None,
+    ) -> None:
+        self._policy = policy
+        self._random = random
+        self._panic_threshold = panic_threshold
+        self._thresholds = thresholds
+        self._record = record
+        self._endpoints: dict[str, Endpoint] = {}
+        self._candidates: list[Endpoint] = []
+        self._balancer: Balancer | None = None
+        self._panic = False
+        self._stale = False
+        self.ejections = 0  # of endpoints that have left, too
+
+    @property
+    def endpoints(self) -> Collection[Endpoint]:
+        """All endpoints, those that may not be picked included."""
+        return self._endpoints.values()
+
+    @property
+    def candidates(self) -> Collection[Endpoint]:
+        """The endpoints that are picked from at present."""
+        self._refresh()
+        return self._candidates
+
+    @property
+    def panic(self) -> bool:
+        """True while too few endpoints are healthy and health is therefore ignored."""
+        self._refresh()
+        return self._panic
+
+    def pick(self, request: Request | None = None, tried: Collection[Endpoint] = ()) -> Endpoint | None:
+        """Choose an endpoint that is not among `tried`; None when there is none."""
+        if self._stale:
+            self._refresh()
+        balancer = self._balancer
+        if balancer is None:
+            return None
+        if not tried:
+            return balancer.pick(request)
+        for _ in range(len(tried) + 2):
+            endpoint = balancer.pick(request)
+            if endpoint not in tried:
+                return endpoint
+        # A policy may insist (a heavy weight, a hash): then the first that is left.
+        return next((endpoint for endpoint in self._candidates if endpoint not in tried), None)
+
+    def update(self, snapshot: Snapshot, now: float) -> Change:
+        """Follow a snapshot: endpoints whose identity and address are still there keep all that was learned of them."""
+        before, after = self._endpoints, {}
+        joined = []
+        for instance in snapshot.instances:
+            endpoint = before.get(instance.id)
+            if endpoint is None or _moved(endpoint.instance, instance):
+                endpoint = Endpoint(instance, Health(self._thresholds, now))
+                joined.append(endpoint)
+                self._record("joined", instance.id, f"at {instance.authority}, weight {instance.weight}")
+            elif endpoint.instance != instance:
+                self._record("changed", instance.id, _difference(endpoint.instance, instance))
+                endpoint.instance = instance
+            after[instance.id] = endpoint
+        left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
+        for endpoint in left:
+            self._record("left", endpoint.instance.id, f"was at {endpoint.instance.authority}")
+        self._endpoints = after
+        self._stale = True
+        return Change(tuple(joined), left)
+
+    def probed(self, endpoint: Endpoint, passed: bool, detail: str, now: float) -> None:
+        """Take in the outcome of a probe of one of the pool's endpoints."""
+        if endpoint.health.probed(passed, detail, now):
+            kind = "readmitted" if endpoint.health.state == "healthy" else "ejected"
+            self.ejections += kind == "ejected"
+            self._record(kind, endpoint.instance.id, endpoint.health.reason)
+            self._stale = True
+
+    def why_none(self) -> str:
+        """Say why `pick` has nobody to choose, in a sentence for the client who is refused."""
+        endpoints = self._endpoints.values()
+        if not endpoints:
+            return "no instance is registered"
+        offered = sum(1 for endpoint in endpoints if endpoint.offered)
+        if not offered:
+            return f"none of its {len(endpoints)} instances is offered by the registry: draining, down or of weight 0"
+        return f"none of its {offered} instances is healthy"
+
+    def _refresh(self) -> None:
+        """Work out anew who may be picked; put off to the first pick, so that a burst of changes costs it once."""
+        if not self._stale:
+            return
+        self._stale = False
+        offered = [endpoint for endpoint in self._endpoints.values() if endpoint.offered]
+        healthy = [endpoint for endpoint in offered if endpoint.health.state == "healthy"]
+        # One that must pass first and never did was never fit: panic does not send it traffic either.
+        fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
+        panic = len(healthy) < self._panic_threshold * len(fallible)
+        if panic != self._panic:
+            self._panic = panic
+            share = f"{len(healthy)} of {len(fallible)} endpoints are healthy"
+            self._record("panic" if panic else "calm", "", f"{share}, the threshold is {self._panic_threshold:.0%}")
+        self._candidates = fallible if panic else healthy
+        self._balancer = self._policy(self._candidates, self._random, self._balancer) if self._candidates else None
+
+
+def _moved(before: Instance, after: Instance) -> bool:
+    """Tell whether an identity now stands for another process: nothing learned of the old address is true of it."""
+    return before.port != after.port or before.address != after.address
+
+
+def _difference(before: Instance, after: Instance) -> str:
+    changes = []
+    if before.weight != after.weight:
+        changes.append(f"weight {before.weight} to {after.weight}")
+    if before.availability is not after.availability or before.reason != after.reason:
+        why = f" ({after.reason})" if after.reason else ""
+        changes.append(f"{before.availability.value} to {after.availability.value}{why}")
+    changes += [name for name in ("zone", "tags", "metadata") if getattr(before, name) != getattr(after, name)]
+    return ", ".join(changes)

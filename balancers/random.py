@@ -1,0 +1,25 @@
+"""Every endpoint with the same chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random as RandomSource
+
+    from balancers.balancer import Balancer, Request
+    from balancers.endpoint import Endpoint
+
+
+class Random:
+    """Pick uniformly; weights are ignored. O(1)."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], random: RandomSource, previous: Balancer | None = None) -> None:
+        self._endpoints = list(endpoints)
+        self._count = len(self._endpoints)
+        self._draw = random.random
+
+    def pick(self, request: Request | None = None, /) -> Endpoint:
+        """Choose one at random."""
+        return self._endpoints[int(self._draw() * self._count)]

@@ -1,0 +1,41 @@
+"""Each endpoint in turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from balancers.balancer import Balancer, Request
+    from balancers.endpoint import Endpoint
+
+
+class RoundRobin:
+    """Pick in turn; weights are ignored. O(1).
+
+    The first turn begins at a random place, so that many proxies started together do not all begin with the same
+    instance.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Balancer | None = None) -> None:
+        self._endpoints = list(endpoints)
+        self._next = int(random.random() * len(self._endpoints))
+        if isinstance(previous, RoundRobin):
+            place = {endpoint: index for index, endpoint in enumerate(self._endpoints)}
+            for endpoint in previous.upcoming():
+                if endpoint in place:
+                    self._next = place[endpoint]
+                    break
+
+    def pick(self, request: Request | None = None, /) -> Endpoint:
+        """Choose the next in turn."""
+        index = self._next
+        endpoint = self._endpoints[index]
+        self._next = index + 1 if index + 1 < len(self._endpoints) else 0
+        return endpoint
+
+    def upcoming(self) -> list[Endpoint]:
+        """List all endpoints in the order in which their turns come."""
+        return self._endpoints[self._next :] + self._endpoints[: self._next]
