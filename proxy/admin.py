@@ -1,0 +1,185 @@
+"""The admin address: is it alive, is it ready, what does it see, and why."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, exposition
+
+from proxy.listener import BindError
+from proxy.metrics import Collector
+
+if TYPE_CHECKING:
+    from balancers.endpoint import Endpoint
+    from config.units import Bind
+    from proxy.application import Application
+    from proxy.journal import Event
+    from proxy.service import Service
+
+
+class Admin:
+    """Answers on the admin address. It reads what the others keep, and keeps nothing itself."""
+
+    def __init__(self, application: Application, bind: Bind) -> None:
+        self._application = application
+        self._bind = bind
+        self._metrics = CollectorRegistry(auto_describe=False)
+        self._metrics.register(Collector(application))
+        app = web.Application(client_max_size=64 * 1024)
+        app.add_routes(
+            [
+                web.get("/livez", self._livez),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._show_metrics),
+                web.get("/api/v1/services", self._services),
+                web.get("/api/v1/services/{name}", self._service),
+                web.get("/api/v1/events", self._events),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    @property
+    def port(self) -> int:
+        """The port bound; 0 on a unix socket."""
+        address = self._runner.addresses[0]
+        return int(address[1]) if isinstance(address, tuple) else 0
+
+    async def start(self) -> None:
+        """Bind and answer. Raises BindError."""
+        await self._runner.setup()
+        bind = self._bind
+        site: web.BaseSite
+        if bind.path:
+            site = web.UnixSite(self._runner, bind.path)
+        else:
+            site = web.TCPSite(self._runner, bind.host or None, bind.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise BindError(f"cannot listen on the admin address {bind}: {error.strerror or error}") from error
+
+    async def stop(self) -> None:
+        """Answer no more."""
+        await self._runner.cleanup()
+
+    async def _livez(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        reasons = self._application.unready()
+        if reasons:
+            return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._metrics), headers={"Content-Type": content_type})
+
+    async def _services(self, request: web.Request) -> web.Response:
+        return web.json_response({"services": [_service(service) for service in self._application.services.values()]})
+
+    async def _service(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        service = self._application.services.get(name)
+        if service is None:
+            return web.json_response({"error": f"there is no service {name!r}"}, status=404)
+        return web.json_response(_service(service))
+
+    async def _events(self, request: web.Request) -> web.Response:
+        """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""
+        query = request.query
+        numbers = {name: query.get(name, default) for name, default in (("since", "0"), ("limit", "2000"))}
+        for name, text in numbers.items():
+            if not (text.isascii() and text.isdigit()):
+                return web.json_response({"error": f"{name} must be a whole number, not {text!r}"}, status=400)
+        events = self._application.journal.since(int(numbers["since"]), query.get("service", ""), int(numbers["limit"]))
+        return web.json_response({"events": [_event(event) for event in events]})
+
+
+def _service(service: Service) -> dict[str, Any]:
+    keeper, pool = service.keeper, service.pool
+    now = time.monotonic()
+    snapshot = keeper.current
+    candidates = set(pool.candidates)
+    return {
+        "name": service.name,
+        "balancer": service.balancer,
+        "panic": pool.panic,
+        "in_flight": service.traffic.in_flight,
+        "registry": {
+            "kind": service.registry,
+            "name": keeper.name,
+            "index": snapshot.index if snapshot else None,
+            "age_seconds": _age(keeper.last_answer, now),
+            "error": keeper.error,
+            "held_seconds": _age(keeper.held_since, now),
+            "unreadable": list(snapshot.unreadable) if snapshot else [],
+            "updates": dict(keeper.updates),
+            "reconnects": keeper.reconnects,
+        },
+        "endpoints": [
+            _endpoint(endpoint, service, endpoint in candidates, now)
+            for endpoint in sorted(pool.endpoints, key=lambda endpoint: endpoint.instance.id)
+        ],
+    }
+
+
+def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: float) -> dict[str, Any]:
+    instance, health = endpoint.instance, endpoint.health
+    state, reason = state_of(endpoint)
+    connections = service.connections[endpoint]
+    return {
+        "id": instance.id,
+        "address": instance.authority,
+        "state": state,
+        "reason": reason,
+        "takes_traffic": picked_from,
+        "health": {
+            "state": health.state,
+            "reason": health.reason,
+            "since": _timestamp(time.time() - (now - health.since)),
+            "ejections": health.ejections,
+        },
+        "weight": instance.weight,
+        "zone": instance.zone,
+        "tags": list(instance.tags),
+        "metadata": dict(instance.metadata),
+        "in_flight": endpoint.in_flight,
+        "requests": endpoint.requests,
+        "connect_failures": endpoint.connect_failures,
+        "broken": endpoint.broken,
+        "connections": {"open": connections.open, "idle": connections.idle},
+    }
+
+
+def state_of(endpoint: Endpoint) -> tuple[str, str]:
+    """Say in a word what keeps an endpoint from traffic, the registry's word first, and why; `healthy` when nothing."""
+    instance, health = endpoint.instance, endpoint.health
+    if instance.availability.value != "up":
+        return instance.availability.value, instance.reason
+    if instance.weight == 0:
+        return "draining", "its weight is 0"
+    return health.state, health.reason
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "number": event.number,
+        "time": _timestamp(event.time),
+        "service": event.service,
+        "kind": event.kind,
+        "endpoint": event.endpoint,
+        "reason": event.reason,
+    }
+
+
+def _age(moment: float | None, now: float) -> float | None:
+    return None if moment is None else round(now - moment, 3)
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

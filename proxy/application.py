@@ -1,0 +1,157 @@
+"""The whole of pointsman in one process: starts its parts in order, and ends them without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from discovery.embedded.server import RegistryServer
+from proxy import assemble
+from proxy.admin import Admin
+from proxy.journal import Journal
+from proxy.listener import BindError
+from proxy.tasks import Tasks
+
+if TYPE_CHECKING:
+    from config.model import Config
+
+_log = logging.getLogger(__name__)
+
+_SWEEP = 0.25  # seconds between two looks at the deadlines of all connections
+_CLOSING = 5.0  # seconds that the watches, probes and servers have to end
+
+
+class Application:
+    """A configuration at work.
+
+    `start` binds the admin address first, so that readiness can be asked from the beginning, then the embedded
+    registry, then follows the registries, and accepts clients last. `drain` and `stop` go the other way.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.journal = Journal()
+        self.services = assemble.services(config, self.journal)
+        self.listeners = assemble.listeners(config, self.services)
+        self.draining = False
+        self.died = ""  # the part of us that died, and of what
+        self._end = asyncio.Event()
+        self._now = asyncio.Event()
+        self._tasks = Tasks(self._fault)
+        self._registry: RegistryServer | None = None
+        self._admin = Admin(self, config.admin.bind) if config.admin else None
+
+    async def start(self) -> None:
+        """Bind and begin. Raises BindError."""
+        if self._admin is not None:
+            await self._admin.start()
+        wanted = self.config.registry
+        if wanted is not None:
+            registry = RegistryServer(wanted.bind.host, wanted.bind.port, wanted.data_dir)
+            try:
+                await registry.start()
+            except OSError as error:
+                raise BindError(f"cannot start the embedded registry: {error}") from error
+            self._registry = registry
+        for service in self.services.values():
+            self._tasks.start(service.keeper.run(), f"the watch of service {service.name}")
+        for listener in self.listeners:
+            await listener.start()
+            _log.info("listening on %s", listener.bind)
+        self._tasks.start(self._sweep(), "the sweep of deadlines")
+
+    async def run(self) -> int:
+        """Serve until a signal ends it; return the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end)
+        try:
+            try:
+                await self.start()
+                await self.ended()
+                await self.drain()
+            finally:
+                await self.stop()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+        return 1 if self.died else 0
+
+    @property
+    def ending(self) -> bool:
+        """True once it was asked to end, or must."""
+        return self._end.is_set()
+
+    async def ended(self) -> None:
+        """Wait until it is asked to end, or must."""
+        await self._end.wait()
+
+    def end(self) -> None:
+        """End: gently when asked for the first time, at once when asked again."""
+        if self._end.is_set():
+            self._now.set()
+        self._end.set()
+
+    async def drain(self) -> None:
+        """Accept nobody any more; wait until requests in flight have ended, up to `drain_timeout`."""
+        self.draining = True
+        _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
+        for listener in self.listeners:
+            listener.drain()
+        deadline = time.monotonic() + self.config.drain_timeout
+        while any(listener.clients for listener in self.listeners) and not self._now.is_set():
+            if time.monotonic() >= deadline:
+                left = sum(listener.clients for listener in self.listeners)
+                _log.warning("drain_timeout passed: %d connections are cut", left)
+                break
+            try:
+                await asyncio.wait_for(self._now.wait(), 0.05)
+            except TimeoutError:
+                pass
+
+    async def stop(self) -> None:
+        """End every part."""
+        for listener in self.listeners:
+            listener.drain()
+            listener.abort()
+        try:
+            async with asyncio.timeout(_CLOSING):
+                await self._tasks.stop()
+                for service in self.services.values():
+                    service.close()
+                    if service.prober is not None:
+                        await service.prober.stop()
+                if self._registry is not None:
+                    await self._registry.stop()
+                if self._admin is not None:
+                    await self._admin.stop()
+        except TimeoutError:
+            _log.warning("some parts did not end within %g s", _CLOSING)
+
+    def unready(self) -> list[str]:
+        """List the reasons for which no traffic should be sent here; none when ready."""
+        reasons = ["draining"] if self.draining else []
+        reasons += [
+            f"service {service.name}: no snapshot from {service.registry} yet"
+            + (f": {service.keeper.error}" if service.keeper.error else "")
+            for service in self.services.values()
+            if not service.keeper.has_snapshot
+        ]
+        return reasons
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            now = time.monotonic()
+            for listener in self.listeners:
+                listener.sweep(now)
+            for service in self.services.values():
+                service.sweep(now)
+
+    def _fault(self, name: str, error: BaseException) -> None:
+        """A part that must live as long as we do has died: end, and let whoever started us start us anew."""
+        self.died = f"{name}: {error}"
+        self._end.set()

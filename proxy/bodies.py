@@ -1,0 +1,166 @@
+"""Where a body ends: the framings of HTTP/1.1, read strictly and written anew.
+
+A reader is fed what arrives and hands on the content. It says when the body is whole, and keeps what lies behind it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.heads import BadMessageError
+
+_MAX_CHUNK_LINE = 256  # bytes of a chunk's size with its extensions, which nobody uses
+_MAX_TRAILERS = 8192  # bytes of all trailer fields together
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_CHUNK_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb'|"[\t !#-\[\]-~]*"))?)*'
+)
+_TRAILER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*")
+# RFC 9110 6.5.1: what steers framing, routing or trust has no business behind the body.
+_NOT_IN_TRAILERS = frozenset(
+    b"""transfer-encoding content-length host connection trailer te upgrade expect authorization cookie set-cookie
+    content-encoding content-type content-range forwarded x-forwarded-for x-forwarded-proto x-forwarded-host""".split()
+)
+
+
+class LengthBody:
+    """A body of a length told in the head."""
+
+    __slots__ = ("_missing", "rest", "whole")
+
+    def __init__(self, length: int) -> None:
+        self._missing = length
+        self.whole = length == 0
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived; return what of it is content."""
+        missing = self._missing - len(data)
+        if missing > 0:
+            self._missing = missing
+            return data
+        self.whole = True
+        if missing == 0:
+            self._missing = 0
+            return data
+        self.rest = data[self._missing :]
+        data = data[: self._missing]
+        self._missing = 0
+        return data
+
+    @property
+    def trailers(self) -> bytes:
+        """Trailer fields, as lines; this framing has none."""
+        return b""
+
+
+class CloseBody:
+    """A response's body that ends where the connection does, so that it is never known to be whole."""
+
+    __slots__ = ()
+
+    whole = False
+    rest = b""
+    trailers = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived, all of which is content."""
+        return data
+
+
+class ChunkedBody:
+    """A body in chunks (RFC 9112 7.1). Extensions are understood and dropped, forbidden trailers likewise."""
+
+    __slots__ = ("_left", "_pending", "_state", "rest", "trailers", "whole")
+
+    def __init__(self) -> None:
+        self.whole = False
+        self.rest = b""
+        self.trailers = b""  # as lines, ready to be written behind the last chunk
+        self._pending = b""  # the part of a line that has arrived so far
+        self._left = 0  # bytes missing of the present chunk
+        self._state = self._size
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived; return what of it is content. Raises BadMessageError."""
+        if self._pending:
+            data = self._pending + data
+            self._pending = b""
+        content: list[bytes] = []
+        at = 0
+        while at < len(data) and not self.whole:
+            advanced = self._state(data, at, content)
+            if advanced < 0:
+                self._pending = data[at:]
+                return b"".join(content)
+            at = advanced
+        if self.whole:
+            self.rest = data[at:]
+        return content[0] if len(content) == 1 else b"".join(content)
+
+    # Each state reads from `at` on and returns where it stopped, or -1 when it needs more of a line.
+
+    def _size(self, data: bytes, at: int, content: list[bytes]) -> int:
+        end = _line_end(data, at, _MAX_CHUNK_LINE)
+        if end < 0:
+            return -1
+        line = _CHUNK_LINE.fullmatch(data, at, end)
+        if line is None:
+            raise BadMessageError("a malformed chunk size")
+        self._left = int(line[1], 16)
+        self._state = self._data if self._left else self._trailer
+        return end + 2
+
+    def _data(self, data: bytes, at: int, content: list[bytes]) -> int:
+        piece = data[at : at + self._left]
+        content.append(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._state = self._data_end
+        return at + len(piece)
+
+    def _data_end(self, data: bytes, at: int, content: list[bytes]) -> int:
+        end = data[at : at + 2]
+        if end == b"\r":
+            return -1
+        if end != b"\r\n":
+            raise BadMessageError("a chunk longer than its size")
+        self._state = self._size
+        return at + 2
+
+    def _trailer(self, data: bytes, at: int, content: list[bytes]) -> int:
+        end = _line_end(data, at, _MAX_TRAILERS - len(self.trailers))
+        if end < 0:
+            return -1
+        if end == at:
+            self.whole = True
+            return end + 2
+        field = _TRAILER.fullmatch(data, at, end)
+        if field is None:
+            raise BadMessageError("a malformed trailer field")
+        name, value = field.groups()
+        if name.lower() not in _NOT_IN_TRAILERS:
+            self.trailers += name + b": " + value + b"\r\n"
+        return end + 2
+
+
+BodyReader = LengthBody | ChunkedBody | CloseBody
+
+
+def chunk(content: bytes) -> bytes:
+    """Write content as one chunk; none at all for no content, which would end the body."""
+    return b"%x\r\n%b\r\n" % (len(content), content) if content else b""
+
+
+def last_chunk(trailers: bytes = b"") -> bytes:
+    """Write the end of a chunked body."""
+    return b"0\r\n%b\r\n" % trailers
+
+
+def _line_end(data: bytes, at: int, limit: int) -> int:
+    end = data.find(b"\r\n", at, at + limit + 2)
+    if end < 0 and len(data) - at > limit:
+        raise BadMessageError(f"a line of more than {limit} bytes in a chunked body")
+    if data.find(b"\n", at, end if end >= 0 else len(data)) >= 0:
+        raise BadMessageError("a bare line feed in a chunked body")
+    return end

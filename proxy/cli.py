@@ -1,0 +1,196 @@
+"""The command line.
+
+Exit status: 0 fine, 1 failed while running, 2 bad usage or configuration, 3 an address cannot be bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import platform
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+import uvloop
+
+from config.errors import ConfigError
+from config.load import load, parse
+from config.schema import schema as config_schema
+from config.units import Bind, parse_bind
+from proxy import assemble, logs
+from proxy import demo as demonstration
+from proxy.application import Application
+from proxy.listener import BindError
+from proxy.registry_command import serve_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from config.model import Config
+
+FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
+
+_log = logging.getLogger(__name__)
+
+
+class _BindType(click.ParamType[Bind]):
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Bind:
+        if isinstance(value, Bind):
+            return value
+        try:
+            return parse_bind(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Pointsman: an HTTP load balancer that follows live service registries."""
+
+
+@main.command()
+@click.option("-c", "--config", "file", type=_FILE, help="The configuration file.")
+@click.option("--listen", metavar="ADDRESS", help="Without a file: accept requests here, as in 127.0.0.1:8080.")
+@click.option("--to", "instances", metavar="HOST:PORT", multiple=True, help="Without a file: an instance; repeatable.")
+@click.option("--balancer", metavar="NAME", help="Without a file: the policy that picks an instance.")
+@click.option("--admin", metavar="ADDRESS", help="Without a file: the admin API and the metrics here.")
+def run(
+    file: Path | None, listen: str | None, instances: tuple[str, ...], balancer: str | None, admin: str | None
+) -> None:
+    """Balance load, as a file says or between the instances named."""
+    by_hand = listen is not None or bool(instances) or balancer is not None or admin is not None
+    if file is not None and by_hand:
+        raise click.UsageError("-c FILE says everything: leave out --listen, --to, --balancer and --admin")
+    if file is not None:
+        config = _load(file)
+    elif listen and instances:
+        config = _by_hand(listen, instances, balancer, admin)
+    else:
+        raise click.UsageError("say what to run: -c FILE, or --listen ADDRESS with at least one --to HOST:PORT")
+    logs.set_up(config.log.level, config.log.format)
+    _exit(_run_to_end(_serve(config)))
+
+
+@main.command()
+@click.option("-c", "--config", "file", type=_FILE, required=True, help="The configuration file.")
+def validate(file: Path) -> None:
+    """Say everything that is wrong with a configuration file."""
+    config = _load(file)
+    services, listeners = len(config.services), len(config.listeners)
+    click.echo(f"{file}: fine; {_count(listeners, 'listener')}, {_count(services, 'service')}")
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration file."""
+    click.echo(json.dumps(config_schema(), indent=2))
+
+
+@main.command()
+@click.option(
+    "--bind", type=_BindType(), default="127.0.0.1:8500", show_default=True, help="Where its HTTP API listens."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("registry"),
+    show_default=True,
+    help="The folder in which it keeps what is registered.",
+)
+def registry(bind: Bind, data_dir: Path) -> None:
+    """Run the embedded registry by itself."""
+    if bind.path:
+        raise click.UsageError("--bind must be host:port: Consul's clients do not know unix sockets")
+    logs.set_up("info", "text")
+    _exit(_run_to_end(serve_registry(bind, data_dir)))
+
+
+@main.command()
+@click.option("--listen", type=_BindType(), default="127.0.0.1:8080", show_default=True, help="Accept requests here.")
+@click.option("--admin", type=_BindType(), default="127.0.0.1:9900", show_default=True, help="The admin API.")
+@click.option("--registry", "bind", type=_BindType(), default="127.0.0.1:8500", show_default=True, help="The registry.")
+def demo(listen: Bind, admin: Bind, bind: Bind) -> None:
+    """Show it at work: a registry, three instances, a listener."""
+    logs.set_up("warning", "text")
+    _exit(_run_to_end(demonstration.show(listen, admin, bind)))
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
+
+
+async def _serve(config: Config) -> int:
+    # What was loaded so far stays for ever; the collector need not look at it again in every full collection.
+    gc.collect()
+    gc.freeze()
+    application = Application(config)
+    status = await application.run()
+    if application.died:
+        click.echo(f"pointsman: ended because {application.died}", err=True)
+    return status
+
+
+def _run_to_end(work: Coroutine[object, object, int]) -> int:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except BindError as error:
+        click.echo(f"pointsman: {error}", err=True)
+        return CANNOT_BIND
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:
+        _log.exception("pointsman failed")
+        click.echo(f"pointsman: {type(error).__name__}: {error}", err=True)
+        return FAILED
+
+
+def _load(file: Path) -> Config:
+    try:
+        return load(file, checks=[assemble.check_balancers])
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        _exit(BAD_USAGE)
+
+
+def _by_hand(listen: str, instances: tuple[str, ...], balancer: str | None, admin: str | None) -> Config:
+    """Build the configuration that the options stand for; JSON is YAML."""
+    text = json.dumps(
+        {
+            "listeners": [{"bind": listen}],
+            "routes": [{"service": "default"}],
+            "services": {
+                "default": {
+                    "discovery": {"static": list(instances)},
+                    **({"balancer": balancer} if balancer else {}),
+                }
+            },
+            **({"admin": {"bind": admin}} if admin else {}),
+            "log": {"format": "text"},
+        }
+    )
+    try:
+        return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=[assemble.check_balancers])
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        _exit(BAD_USAGE)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _exit(status: int) -> NoReturn:
+    sys.exit(status)

@@ -1,0 +1,29 @@
+"""Plain counters, written on the hot path and read by the metrics' collector."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+# Upper bounds in seconds: what a proxy on the same network sees, up to what a person still waits for.
+LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Traffic:
+    """What passed through a service. All integers only grow, but `in_flight`."""
+
+    __slots__ = ("abandoned", "broken", "by_class", "in_flight", "latency", "latency_sum", "retries")
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.by_class = [0] * 6  # by the first digit of the status; none has the digit 0
+        self.latency = [0] * (len(LATENCY_BOUNDS) + 1)  # exchanges whose latency lies in the bucket
+        self.latency_sum = 0.0  # seconds
+        self.abandoned = 0  # the client left before its response was whole
+        self.broken = 0  # the response broke off in its middle
+        self.retries = 0
+
+    def ended(self, status: int, seconds: float) -> None:
+        """Count an exchange whose response was whole."""
+        self.by_class[status // 100] += 1
+        self.latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+        self.latency_sum += seconds

@@ -1,0 +1,125 @@
+"""A bound address, and the clients connected to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.downstream import Downstream
+
+if TYPE_CHECKING:
+    from config.units import Bind
+    from proxy.heads import HeadLimits, RequestReader
+    from proxy.routes import Router
+    from proxy.service import Service
+
+_BACKLOG = 2048  # connections that the kernel holds for us to accept; it caps this at net.core.somaxconn
+
+
+class BindError(OSError):
+    """An address cannot be listened on; the text says which, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each wait of the data path lasts, in seconds; infinite where the configuration says 0."""
+
+    request_head: float = 10.0
+    body_idle: float = 30.0
+    connect: float = 3.0
+    response_head: float = 30.0
+    stream_idle: float = 300.0
+    keepalive: float = 75.0
+
+
+class Listener:
+    """Accepts clients on one address."""
+
+    def __init__(
+        self, bind: Bind, router: Router[Service], reader: RequestReader, limits: HeadLimits, timeouts: Timeouts
+    ) -> None:
+        self.bind = bind
+        self.router = router
+        self.reader = reader
+        self.limits = limits
+        self.timeouts = timeouts
+        self.draining = False
+        self.accepted = 0  # connections, since the start
+        self.refused = 0  # requests that no instance was asked: malformed, or without a route
+        self._clients: set[Downstream] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return len(self._clients)
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports bound, for a configuration that asked for any."""
+        names = [sock.getsockname() for sock in self._server.sockets] if self._server else []
+        return [name[1] for name in names if isinstance(name, tuple)]
+
+    async def start(self) -> None:
+        """Bind and accept. Raises BindError."""
+        loop = asyncio.get_running_loop()
+        try:
+            if self.bind.path:
+                _remove_stale_socket(self.bind.path)
+                self._server = await loop.create_unix_server(self._accept, self.bind.path, backlog=_BACKLOG)
+            else:
+                host = self.bind.host or None
+                self._server = await loop.create_server(self._accept, host, self.bind.port, backlog=_BACKLOG)
+        except OSError as error:
+            raise BindError(f"cannot listen on {self.bind}: {error.strerror or error}") from error
+
+    def drain(self) -> None:
+        """Accept nobody any more, and let those connected go once they are answered."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for client in list(self._clients):
+            client.drain()
+
+    def abort(self) -> None:
+        """Close every connection, answered or not."""
+        for client in list(self._clients):
+            client.abort()
+
+    def sweep(self, now: float) -> None:
+        """End the waits whose deadline has passed."""
+        late = [client for client in self._clients if client.deadline <= now]
+        for client in late:
+            client.timed_out()
+
+    def joined(self, client: Downstream) -> None:
+        """Count a client in."""
+        self.accepted += 1
+        self._clients.add(client)
+
+    def left(self, client: Downstream) -> None:
+        """Count a client out."""
+        self._clients.discard(client)
+
+    def _accept(self) -> Downstream:
+        return Downstream(self)
+
+
+def _remove_stale_socket(path: str) -> None:
+    """Remove the socket that a process which is gone left behind; one that answers is left alone, and binding fails."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except OSError:
+            return

@@ -1,0 +1,165 @@
+"""The Prometheus metrics: read from the plain counters when somebody scrapes, and from nowhere else.
+
+An endpoint's series exist as long as the endpoint does.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib.metadata import version
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector as CollectorBase
+
+from proxy.counters import LATENCY_BOUNDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from proxy.application import Application
+
+
+class Collector(CollectorBase):
+    """Turns the application's counters into metrics."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything once."""
+        yield InfoMetricFamily(
+            "pointsman_build",
+            "What is running.",
+            value={"version": version("pointsman"), "python": platform.python_version()},
+        )
+        yield from self._traffic()
+        yield from self._listeners()
+        yield from self._endpoints()
+        yield from self._discovery()
+
+    def _traffic(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "pointsman_requests", "Requests answered, by the class of the status.", labels=["service", "code"]
+        )
+        durations = HistogramMetricFamily(
+            "pointsman_request_duration_seconds",
+            "From a request's head to the end of its response.",
+            labels=["service"],
+        )
+        in_flight = GaugeMetricFamily("pointsman_requests_in_flight", "Requests under way.", labels=["service"])
+        abandoned = CounterMetricFamily(
+            "pointsman_requests_abandoned",
+            "Requests whose client left before the response was whole.",
+            labels=["service"],
+        )
+        broken = CounterMetricFamily(
+            "pointsman_responses_broken", "Responses that broke off in their middle.", labels=["service"]
+        )
+        retries = CounterMetricFamily("pointsman_retries", "Requests sent to one more endpoint.", labels=["service"])
+        for name, service in self._application.services.items():
+            traffic = service.traffic
+            for digit in range(1, 6):
+                requests.add_metric([name, f"{digit}xx"], traffic.by_class[digit])
+            bounds = [*map(str, LATENCY_BOUNDS), "+Inf"]
+            counts = accumulate(traffic.latency)
+            durations.add_metric([name], list(zip(bounds, counts, strict=True)), traffic.latency_sum)
+            in_flight.add_metric([name], traffic.in_flight)
+            abandoned.add_metric([name], traffic.abandoned)
+            broken.add_metric([name], traffic.broken)
+            retries.add_metric([name], traffic.retries)
+        yield from (requests, durations, in_flight, abandoned, broken, retries)
+
+    def _listeners(self) -> Iterator[Metric]:
+        open_ = GaugeMetricFamily("pointsman_downstream_connections", "Clients connected.", labels=["listener"])
+        accepted = CounterMetricFamily(
+            "pointsman_downstream_connections_accepted", "Clients accepted so far.", labels=["listener"]
+        )
+        refused = CounterMetricFamily(
+            "pointsman_requests_refused",
+            "Requests answered without asking an instance: malformed, or without a route.",
+            labels=["listener"],
+        )
+        for listener in self._application.listeners:
+            labels = [str(listener.bind)]
+            open_.add_metric(labels, listener.clients)
+            accepted.add_metric(labels, listener.accepted)
+            refused.add_metric(labels, listener.refused)
+        yield from (open_, accepted, refused)
+
+    def _endpoints(self) -> Iterator[Metric]:
+        labels = ["service", "endpoint", "address"]
+        healthy = GaugeMetricFamily(
+            "pointsman_endpoint_healthy", "1 when the endpoint may take traffic, else 0.", labels=labels
+        )
+        weight = GaugeMetricFamily("pointsman_endpoint_weight", "Its weight in the registry.", labels=labels)
+        in_flight = GaugeMetricFamily("pointsman_endpoint_requests_in_flight", "Requests it has.", labels=labels)
+        requests = CounterMetricFamily(
+            "pointsman_endpoint_requests", "Requests sent to it, retries included.", labels=labels
+        )
+        failures = CounterMetricFamily(
+            "pointsman_endpoint_failures", "How often it failed a request, by what failed.", labels=[*labels, "reason"]
+        )
+        ejections = CounterMetricFamily(
+            "pointsman_ejections", "How often an endpoint was ejected, by what spoke against it.",
+            labels=["service", "reason"],
+        )  # fmt: skip
+        connections = GaugeMetricFamily(
+            "pointsman_upstream_connections", "Connections to instances.", labels=["service", "state"]
+        )
+        panic = GaugeMetricFamily(
+            "pointsman_panic", "1 while too few endpoints are healthy and all are used.", labels=["service"]
+        )
+        for name, service in self._application.services.items():
+            idle = open_ = 0
+            for endpoint in service.pool.endpoints:
+                instance = endpoint.instance
+                values = [name, instance.id, instance.authority]
+                healthy.add_metric(values, endpoint.pickable)
+                weight.add_metric(values, instance.weight)
+                in_flight.add_metric(values, endpoint.in_flight)
+                requests.add_metric(values, endpoint.requests)
+                failures.add_metric([*values, "connect"], endpoint.connect_failures)
+                failures.add_metric([*values, "broken"], endpoint.broken)
+                idle += service.connections[endpoint].idle
+                open_ += service.connections[endpoint].open
+            ejections.add_metric([name, "probe"], service.pool.ejections)
+            connections.add_metric([name, "idle"], idle)
+            connections.add_metric([name, "active"], open_ - idle)
+            panic.add_metric([name], service.pool.panic)
+        yield from (healthy, weight, in_flight, requests, failures, ejections, connections, panic)
+
+    def _discovery(self) -> Iterator[Metric]:
+        labels = ["service", "registry"]
+        updates = CounterMetricFamily(
+            "pointsman_discovery_updates",
+            "Answers of the registry, by what became of them; failed counts watches that ended with an error.",
+            labels=[*labels, "result"],
+        )
+        age = GaugeMetricFamily(
+            "pointsman_discovery_snapshot_age_seconds", "Since the registry's last good answer.", labels=labels
+        )
+        instances = GaugeMetricFamily("pointsman_discovery_instances", "Instances in force.", labels=labels)
+        reconnects = CounterMetricFamily(
+            "pointsman_discovery_reconnects", "How often the watch was begun again.", labels=labels
+        )
+        unreadable = CounterMetricFamily(
+            "pointsman_discovery_unreadable", "Registered entries left out as unreadable.", labels=labels
+        )
+        held = GaugeMetricFamily("pointsman_discovery_held", "1 while an empty answer is held back.", labels=labels)
+        now = time.monotonic()
+        for name, service in self._application.services.items():
+            keeper, values = service.keeper, [name, service.registry]
+            for result, count in keeper.updates.items():
+                updates.add_metric([*values, result], count)
+            if keeper.last_answer is not None:
+                age.add_metric(values, now - keeper.last_answer)
+            instances.add_metric(values, len(service.pool.endpoints))
+            reconnects.add_metric(values, keeper.reconnects)
+            unreadable.add_metric(values, keeper.unreadable_total)
+            held.add_metric(values, keeper.held_since is not None)
+        yield from (updates, age, instances, reconnects, unreadable, held)

@@ -1,0 +1,36 @@
+"""`pointsman registry`: the embedded registry as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from discovery.embedded.server import RegistryServer
+from proxy.listener import BindError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from config.units import Bind
+
+
+async def serve_registry(bind: Bind, data_dir: Path) -> int:
+    """Serve until a signal ends it; return the exit status. Raises BindError."""
+    loop = asyncio.get_running_loop()
+    end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    registry = RegistryServer(bind.host, bind.port, data_dir)
+    try:
+        await registry.start()
+    except OSError as error:
+        raise BindError(f"cannot start the registry on {bind}: {error}") from error
+    try:
+        click.echo(f"the registry answers on {registry.address} and keeps its data in {data_dir}")
+        await end.wait()
+    finally:
+        await registry.stop()
+    return 0

@@ -1,0 +1,197 @@
+"""A connection to an instance: reads its responses, one exchange at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import time
+from typing import TYPE_CHECKING, cast
+
+from proxy.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
+from proxy.heads import END, BadMessageError
+from proxy.reading import Bounded
+
+if TYPE_CHECKING:
+    from proxy.connections import Connections
+    from proxy.exchange import Exchange
+
+WRITE_HIGH, WRITE_LOW = 32 * 1024, 8 * 1024  # bytes waiting to be written, above and below which the other side pauses
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to an instance, idle or lent to an exchange.
+
+    What an instance sends without being asked is never given to anybody: an idle connection that turns readable is
+    discarded, and so is one whose response was followed by more bytes than its framing told.
+    """
+
+    __slots__ = (
+        "_body",
+        "_bounded",
+        "_keep_alive",
+        "_partial",
+        "_paused",
+        "_saw_end",
+        "exchange",
+        "home",
+        "idle_since",
+        "transport",
+        "used",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, home: Connections) -> None:
+        self.home = home
+        self.exchange: Exchange | None = None
+        self.used = False  # it has served an exchange before: the instance may have closed it meanwhile
+        self.idle_since = 0.0
+        self._body: BodyReader | None = None
+        self._bounded = False  # the body is read in bounded pieces
+        self._partial = b""
+        self._keep_alive = False
+        self._paused = False
+        self._saw_end = False
+
+    # From the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in a piece of the response."""
+        exchange = self.exchange
+        if exchange is None:
+            self.abort()
+            return
+        try:
+            if self._body is None:
+                self._read_head(exchange, data)
+            else:
+                self._read_body(exchange, self._body, data)
+        except BadMessageError as error:
+            self.abort()
+            exchange.failed(502, f"the instance sent a malformed response: {error}")
+
+    def eof_received(self) -> None:
+        """Remember that the instance ended the stream itself, then let the connection close."""
+        self._saw_end = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits on this connection."""
+        self.home.lost(self)
+        exchange = self.exchange
+        if exchange is None:
+            return
+        self.exchange = None
+        if isinstance(self._body, CloseBody) and self._saw_end and exc is None:
+            exchange.complete(b"", time.monotonic())
+        else:
+            exchange.lost(self, exc)
+
+    def pause_writing(self) -> None:
+        """Hold the client back: the instance does not keep up."""
+        if self.exchange is not None:
+            self.exchange.downstream.hold(True)
+
+    def resume_writing(self) -> None:
+        """Let the client go on."""
+        if self.exchange is not None:
+            self.exchange.downstream.hold(False)
+
+    # From the exchange.
+
+    def lend(self, exchange: Exchange, head: bytes) -> None:
+        """Serve this exchange, whose head (and what is there of its body) is written at once."""
+        self.exchange = exchange
+        self.transport.write(head)
+
+    def hold(self, held: bool) -> None:
+        """Stop or go on reading: the client does not keep up."""
+        if held != self._paused and not self.transport.is_closing():
+            self._paused = held
+            if held:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close at once; nothing of this connection can be trusted any more."""
+        self.exchange = None
+        self.transport.abort()
+
+    def is_stale(self) -> bool:
+        """Tell whether the instance has closed this idle connection, or written to it, unseen by the loop yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+        """Read the head, passing interim responses on, and what there is of the body."""
+        if self._partial:
+            data = self._partial + data
+        home = self.home
+        while True:
+            end = data.find(END)
+            if end < 0:
+                if len(data) > home.limits.headers:
+                    raise BadMessageError(f"a head of more than {home.limits.headers} bytes")
+                self._partial = data
+                return
+            end += len(END)
+            response = home.reader.read(data[:end], to_head=exchange.request.method == b"HEAD")
+            data = data[end:]
+            if response.status >= 200:
+                break
+            if response.status == 101:
+                raise BadMessageError("101 Switching Protocols, which nobody asked for")
+            exchange.interim(response)
+        self._partial = b""
+        self._keep_alive = response.keep_alive
+        if len(data) == response.length:
+            # All in one piece, as nearly all small responses are: no reader is needed.
+            exchange.respond(response, data)
+            if self.exchange is exchange:
+                self._finish(exchange)
+            return
+        if response.length is not None:
+            self._body = LengthBody(response.length)
+        else:
+            self._body = ChunkedBody() if response.chunked else CloseBody()
+        content = self._body.feed(data) if data else b""
+        exchange.respond(response, content)
+        if self.exchange is exchange and not self._body.whole:
+            self._bounded = True
+            self.transport.set_protocol(Bounded(self))
+        self._go_on(exchange, self._body)
+
+    def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
+        exchange.more(body.feed(data))
+        self._go_on(exchange, body)
+
+    def _go_on(self, exchange: Exchange, body: BodyReader) -> None:
+        if self.exchange is not exchange:
+            return  # ended while its client was written to
+        if body.whole:
+            self._finish(exchange, body.trailers, surplus=bool(body.rest))
+        else:
+            exchange.moves()
+
+    def _finish(self, exchange: Exchange, trailers: bytes = b"", *, surplus: bool = False) -> None:
+        """The response is whole: keep the connection for the next exchange if nothing speaks against it."""
+        self.exchange = None
+        self._body = None
+        if self._bounded:
+            self._bounded = False
+            self.transport.set_protocol(self)
+        now = time.monotonic()
+        if self._keep_alive and not surplus and exchange.request_whole and not self.transport.is_closing():
+            self.used = True
+            if self._paused:
+                self.hold(False)
+            self.home.put(self, now)
+        else:
+            self.transport.abort()
+        exchange.complete(trailers, now)
