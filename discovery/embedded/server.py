@@ -1,0 +1,181 @@
+"""The embedded registry as one thing that starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from discovery.embedded.api import Api
+from discovery.embedded.deadlines import Deadlines
+from discovery.embedded.probing import Probing
+from discovery.embedded.refusal import RefusedError
+from discovery.embedded.rendering import Node
+from discovery.embedded.store import Store
+from discovery.embedded.waiting import SERVICES, Waiting
+from discovery.embedded.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from os import PathLike
+
+    from discovery.embedded.catalog import Applied
+    from discovery.embedded.definition import CheckDefinition, Status
+    from discovery.embedded.draft import Draft
+
+log = logging.getLogger(__name__)
+
+NODE_NAME = "embedded"  # a host name may change, and what is known of an instance hangs on it
+RETRY = 5.0  # seconds until a deadline is looked at again that could not be written down
+LONGEST_SLEEP = 3600.0  # seconds
+
+
+class RegistryServer:
+    """A registry on `host` and `port`, which keeps what it is told in `data_dir`; port 0 takes a free one."""
+
+    def __init__(self, host: str, port: int, data_dir: str | PathLike[str]) -> None:
+        self._host = host
+        self._port = port
+        self._store = Store(Path(data_dir))
+        self._stack = contextlib.AsyncExitStack()
+        self._waiting = Waiting()
+        self._deadlines = Deadlines()
+        self._sooner = asyncio.Event()  # a deadline came up that is before all others
+
+    @property
+    def address(self) -> str:
+        """`http://host:port` to reach it from this machine, with the real port once it is started."""
+        host = _reachable(self._host)
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Read what was kept, and answer.
+
+        Raises OSError when the address cannot be bound, and RegistryError when `data_dir` cannot be used, for one
+        because another registry uses it.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            bound = await _bind(self._host, self._port)
+            stack.callback(bound.close)
+            address, self._port = bound.getsockname()[:2]
+            stack.push_async_callback(self._store.close)
+            catalog = await self._store.open(asyncio.get_running_loop().time())
+            writer = Writer(catalog, self._store, self._on_applied)
+            self._catalog = catalog
+            self._writer = writer
+            self._probing = Probing(self._on_probed)
+            stack.push_async_callback(self._probing.close)
+            stack.push_async_callback(_started(writer.run, "registry writer"))
+            stack.push_async_callback(_started(self._keep_time, "registry deadlines"))
+            node = Node(self._store.node_id, NODE_NAME, _reachable(address), self._port)
+            application = Api(catalog, writer, self._waiting, node).application()
+            # A client that goes away frees its blocked query at once.
+            runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+            stack.push_async_callback(runner.cleanup)
+            stack.callback(self._waiting.close)
+            await runner.setup()
+            await web.SockSite(runner, bound, backlog=1024).start()
+            self._follow(catalog.checks)
+            self._stack = stack.pop_all()
+        log.info("the embedded registry answers at %s, with %d instances", self.address, len(catalog.services))
+
+    async def stop(self) -> None:
+        """Answer what is under way, and let go of the address and the folder."""
+        await self._stack.aclose()
+
+    def _on_applied(self, draft: Draft, applied: Applied) -> None:
+        self._waiting.wake(applied.names)
+        if applied.services:
+            self._waiting.wake([SERVICES])
+        self._expect(draft.checks)
+        self._probing.follow((check_id, self._catalog.checks.get(check_id)) for check_id in applied.checks)
+
+    async def _on_probed(self, check_id: str, probed: CheckDefinition, status: Status, output: str) -> None:
+        await self._writer.submit(lambda draft: draft.observe(check_id, probed, status, output))
+
+    def _follow(self, check_ids: Iterable[str]) -> None:
+        """Take up the checks that were there at the start."""
+        self._expect(check_ids)
+        self._probing.follow((check_id, self._catalog.checks[check_id]) for check_id in check_ids)
+
+    def _expect(self, check_ids: Iterable[str]) -> None:
+        earliest = self._deadlines.earliest
+        for check_id in check_ids:
+            check = self._catalog.checks.get(check_id)
+            if check is not None:
+                self._deadlines.add(check_id, check.deadline)
+        if self._deadlines.earliest < earliest:
+            self._sooner.set()
+
+    async def _keep_time(self) -> None:
+        """Do what is due, for ever."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            self._sooner.clear()
+            due = self._deadlines.due(clock())
+            if due:
+                await self._expire(due)
+                continue
+            try:
+                async with asyncio.timeout_at(min(self._deadlines.earliest, clock() + LONGEST_SLEEP)):
+                    await self._sooner.wait()
+            except TimeoutError:
+                pass
+
+    async def _expire(self, check_ids: list[str]) -> None:
+        try:
+            gone = await self._writer.submit(lambda draft: draft.expire(check_ids))
+        except RefusedError as error:
+            log.warning("%d checks could not be expired yet: %s", len(check_ids), error)
+            again = asyncio.get_running_loop().time() + RETRY
+            for check_id in check_ids:
+                self._deadlines.add(check_id, again)
+            return
+        for reason in gone:
+            log.warning("deregistered service %s", reason)
+        self._expect(check_ids)
+
+
+def _started(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Keep work going until the returned function is called; should it die, it is logged and started again."""
+
+    async def keep() -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("the %s died, and starts again", name)
+                await asyncio.sleep(RETRY)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    task = asyncio.create_task(keep(), name=name)
+    return end
+
+
+async def _bind(host: str, port: int) -> socket.socket:
+    """Bind the first address that the host's name has; OSError says what cannot be bound."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"the embedded registry cannot listen on {host}:{port}: {error.strerror}") from None
+    bound.setblocking(False)
+    return bound
+
+
+def _reachable(host: str) -> str:
+    """Return where to connect to when it listens on `host`."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
