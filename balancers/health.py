@@ -43,9 +43,8 @@ class Health:
         """Take in the outcome of one probe; true when it changed the state."""
         if passed == (self.state == "healthy"):
             self._streak = 0
-            return False
-        if self.state == "waiting" and not passed:
-            self.reason = f"its first probe has not passed yet: {detail}"
+            if self.state == "waiting":
+                self.reason = f"its first probe has not passed yet: {detail}"
             return False
         self._streak += 1
         if self.state == "healthy":
