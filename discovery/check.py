@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ async def tcp(host: str, port: int, timeout: float) -> Outcome:
     except TimeoutError:
         return Outcome(False, f"no connection within {timeout:g} s")
     except OSError as error:
-        return Outcome(False, f"connection failed: {error.strerror or error}")
+        return Outcome(False, f"connection failed: {_reason(error)}")
     writer.close()
     return Outcome(True, "connected")
 
@@ -61,9 +62,14 @@ async def http(
     except TimeoutError:
         return Outcome(False, f"no answer within {timeout:g} s")
     except aiohttp.ClientConnectorError as error:
-        return Outcome(False, f"connection failed: {error.os_error.strerror or error.os_error}")
+        return Outcome(False, f"connection failed: {_reason(error.os_error)}")
     except (aiohttp.ClientError, ValueError) as error:
         return Outcome(False, f"{type(error).__name__}: {error}")
+
+
+def _reason(error: OSError) -> str:
+    # asyncio puts its own words, with the address in them, where the system's should be.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 def open_session() -> aiohttp.ClientSession:

@@ -54,13 +54,13 @@ class Application:
             try:
                 await registry.start()
             except OSError as error:
-                raise BindError(f"cannot start the embedded registry: {error}") from error
+                raise BindError(error.strerror) from error
             self._registry = registry
         for service in self.services.values():
             self._tasks.start(service.keeper.run(), f"the watch of service {service.name}")
         for listener in self.listeners:
             await listener.start()
-            _log.info("listening on %s", listener.bind)
+            _log.info("listening on %s", listener.address)
         self._tasks.start(self._sweep(), "the sweep of deadlines")
 
     async def run(self) -> int:
@@ -79,6 +79,11 @@ class Application:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
         return 1 if self.died else 0
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin address, for a configuration that asked for any; 0 if it has none."""
+        return self._admin.port if self._admin else 0
 
     @property
     def ending(self) -> bool:

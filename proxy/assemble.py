@@ -85,13 +85,17 @@ def _service(name: str, wanted: model.Service, options: UpstreamOptions, journal
     )
     service = Service(name, wanted.balancer.type, pool, options, Prober(_probe(probe), source) if probe else None)
     kind, registry, watched = _registry(name, wanted.discovery)
+
+    def told(event: str, text: str) -> None:
+        journal.keep(name, event, "", text)
+
     service.keeper = Keeper(
         name,
         registry,
         watched,
         service.follow,
         hold=wanted.guard.hold,
-        journal=lambda event, text: journal.record(name, event, "", text),
+        journal=told,
         clock=time.monotonic,
     )
     service.registry = kind
@@ -118,8 +122,8 @@ def _registry(name: str, wanted: model.Discovery) -> tuple[str, Registry, str]:
 
 def _instances(wanted: Iterable[model.StaticInstance]) -> Iterator[Instance]:
     for one in wanted:
-        instance = Instance(
-            id=one.id or str(one.address),
+        yield Instance(
+            id=one.identity,
             address=one.address.host,
             port=one.address.port,
             weight=one.weight,
@@ -127,7 +131,6 @@ def _instances(wanted: Iterable[model.StaticInstance]) -> Iterator[Instance]:
             tags=one.tags,
             metadata=one.metadata,
         )
-        yield instance
 
 
 def _probe(wanted: model.Probe) -> ProbeOptions:

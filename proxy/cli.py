@@ -22,6 +22,7 @@ from config.errors import ConfigError
 from config.load import load, parse
 from config.schema import schema as config_schema
 from config.units import Bind, parse_bind
+from discovery.registry import RegistryError
 from proxy import assemble, logs
 from proxy import demo as demonstration
 from proxy.application import Application
@@ -121,7 +122,7 @@ def registry(bind: Bind, data_dir: Path) -> None:
 @click.option("--registry", "bind", type=_BindType(), default="127.0.0.1:8500", show_default=True, help="The registry.")
 def demo(listen: Bind, admin: Bind, bind: Bind) -> None:
     """Show it at work: a registry, three instances, a listener."""
-    logs.set_up("warning", "text")
+    logs.set_up("info", "text")
     _exit(_run_to_end(demonstration.show(listen, admin, bind)))
 
 
@@ -149,6 +150,9 @@ def _run_to_end(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
+    except RegistryError as error:
+        click.echo(f"pointsman: {error}", err=True)
+        return FAILED
     except KeyboardInterrupt:
         return 0
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -36,23 +37,24 @@ log: {{level: info, format: text}}
 drain_timeout: 5s
 """
 
-_WORDS = """
-pointsman listens on http://{listen}; the registry, which speaks Consul's API, on http://{registry};
-three instances have registered themselves: {instances}.
+_INTRODUCTION = """
+pointsman listens on http://{listen}. The registry, which speaks Consul's API, is on http://{registry};
+three instances have registered themselves in it: {instances}.
 
 Try, in another terminal:
-
-  curl http://{listen}/                              ask; ask again, and another instance answers
-  kill {pid}                                          stop {name}: it deregisters, and traffic moves at once
-  kill -9 {killed_pid}                                          kill {killed_name}: probes find out, and eject it
-  curl http://{admin}/api/v1/services                every endpoint with its state, and why
-  curl http://{admin}/api/v1/events                  what happened to them
-  curl http://{admin}/metrics                        for Prometheus
-  .venv/bin/python -m proxy.sample --name web-4 --registry http://{registry}
-                                                     start one more: it takes traffic at once
-
-Ctrl-C ends all of it.
 """
+
+_TO_TRY = (
+    ("curl http://{listen}/", "ask; ask again, and another instance answers"),
+    ("kill {stopped.pid}", "stop web-1: it deregisters, and traffic moves at once"),
+    ("kill -9 {killed.pid}", "kill web-2: the probes find out, and eject it"),
+    ("{python} -m proxy.sample --name web-4 --registry http://{registry}", "start one more: it takes traffic at once"),
+    ("curl http://{admin}/api/v1/services", "every endpoint with its state, and why"),
+    ("curl http://{admin}/api/v1/events", "what happened to them"),
+    ("curl http://{admin}/metrics", "for Prometheus"),
+)
+
+_WIDE = 46  # columns; a longer command has its explanation on the next line
 
 
 async def show(listen: Bind, admin: Bind, registry: Bind) -> int:
@@ -106,14 +108,18 @@ async def _gone(sample: subprocess.Popen[bytes]) -> None:
 
 
 def _words(listen: Bind, admin: Bind, registry: Bind, samples: dict[str, subprocess.Popen[bytes]]) -> str:
-    stopped, killed = NAMES[0], NAMES[1]
-    return _WORDS.format(
-        listen=listen,
-        admin=admin,
-        registry=registry,
-        instances=", ".join(samples),
-        name=stopped,
-        pid=samples[stopped].pid,
-        killed_name=killed,
-        killed_pid=samples[killed].pid,
-    )
+    facts = {
+        "listen": listen,
+        "admin": admin,
+        "registry": registry,
+        "instances": ", ".join(samples),
+        "stopped": samples[NAMES[0]],
+        "killed": samples[NAMES[1]],
+        "python": os.path.relpath(sys.executable),
+    }
+    lines = [_INTRODUCTION.format(**facts)]
+    for template, explanation in _TO_TRY:
+        command = template.format(**facts)
+        gap = " " * (_WIDE - len(command)) if len(command) < _WIDE else "\n" + " " * (_WIDE + 2)
+        lines.append(f"  {command}{gap}{explanation}")
+    return "\n".join([*lines, "", "Ctrl-C ends all of it.", ""])

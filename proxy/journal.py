@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _log = logging.getLogger("pointsman.events")
 
 SIZE = 2000  # events kept
-_WARNINGS = frozenset(["ejected", "panic", "watch_failed", "empty_held", "empty_accepted", "unreadable"])
+_WARNINGS = frozenset(["ejected", "panic"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,22 @@ class Event:
 
 
 class Journal:
-    """Keeps the last events, counts them by kind, and writes each to the log."""
+    """Keeps the last events."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=SIZE)
         self._number = 0
 
-    def record(self, service: str, kind: str, endpoint: str, reason: str) -> None:
-        """Add an event."""
+    def keep(self, service: str, kind: str, endpoint: str, reason: str) -> Event:
+        """Add an event that whoever tells of it has logged already."""
         self._number += 1
         event = Event(self._number, time.time(), service, kind, endpoint, reason)
         self._events.append(event)
+        return event
+
+    def record(self, service: str, kind: str, endpoint: str, reason: str) -> None:
+        """Add an event, and log it."""
+        event = self.keep(service, kind, endpoint, reason)
         level = logging.WARNING if kind in _WARNINGS else logging.INFO
         if _log.isEnabledFor(level):
             _log.log(level, _sentence(event), extra={"service": service, "event": kind, "endpoint": endpoint})

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from proxy.downstream import Downstream
@@ -63,6 +63,12 @@ class Listener:
         """The ports bound, for a configuration that asked for any."""
         names = [sock.getsockname() for sock in self._server.sockets] if self._server else []
         return [name[1] for name in names if isinstance(name, tuple)]
+
+    @property
+    def address(self) -> str:
+        """Where it listens; with the port that it got, if it asked for any."""
+        ports = self.ports
+        return str(replace(self.bind, port=ports[0])) if ports else str(self.bind)
 
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""

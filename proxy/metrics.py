@@ -156,7 +156,7 @@ class Collector(CollectorBase):
             keeper, values = service.keeper, [name, service.registry]
             for result, count in keeper.updates.items():
                 updates.add_metric([*values, result], count)
-            if keeper.last_answer is not None:
+            if keeper.last_answer is not None and service.registry != "static":  # which never needs to answer again
                 age.add_metric(values, now - keeper.last_answer)
             instances.add_metric(values, len(service.pool.endpoints))
             reconnects.add_metric(values, keeper.reconnects)

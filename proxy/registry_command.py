@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def serve_registry(bind: Bind, data_dir: Path) -> int:
-    """Serve until a signal ends it; return the exit status. Raises BindError."""
+    """Serve until a signal ends it; return the exit status. Raises BindError and RegistryError."""
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -27,7 +27,7 @@ async def serve_registry(bind: Bind, data_dir: Path) -> int:
     try:
         await registry.start()
     except OSError as error:
-        raise BindError(f"cannot start the registry on {bind}: {error}") from error
+        raise BindError(error.strerror) from error
     try:
         click.echo(f"the registry answers on {registry.address} and keeps its data in {data_dir}")
         await end.wait()
