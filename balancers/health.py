@@ -27,12 +27,13 @@ class Health:
     state began, in the caller's clock; `reason` says in a few words why it is what it is.
     """
 
-    __slots__ = ("_streak", "_thresholds", "ejections", "reason", "since", "state")
+    __slots__ = ("_streak", "_thresholds", "ejections", "last_probe", "reason", "since", "state")
 
     def __init__(self, thresholds: Thresholds, now: float) -> None:
         self._thresholds = thresholds
         self._streak = 0  # outcomes in a row that speak against the present state
         self.ejections = 0
+        self.last_probe = ""  # what it found, whatever came of that
         self.since = now
         if thresholds.must_pass_first:
             self.state, self.reason = "waiting", "its first probe has not passed yet"
@@ -41,6 +42,7 @@ class Health:
 
     def probed(self, passed: bool, detail: str, now: float) -> bool:
         """Take in the outcome of one probe; true when it changed the state."""
+        self.last_probe = detail
         if passed == (self.state == "healthy"):
             self._streak = 0
             if self.state == "waiting":

@@ -234,7 +234,7 @@ class Probe(Model):
     initial: Literal["pass", "fail"] = Field(
         default="pass",
         description="What a new instance counts as before its first probes: pass gives it requests at once, "
-        "fail waits until rise probes passed.",
+        "fail waits until one passed.",
     )
     expect: Statuses = Field(
         default=((200, 399),),
@@ -334,9 +334,7 @@ class Timeouts(Model):
     response_head: Duration = Field(
         default=30.0, description="From the end of a request until the headers of the instance's response."
     )
-    stream_idle: Duration = Field(
-        default=300.0, description="Between two pieces of a response's body, and on an upgraded connection (WebSocket)."
-    )
+    stream_idle: Duration = Field(default=300.0, description="Between two pieces of a response's body.")
     keepalive: Duration = Field(
         default=75.0, description="How long a client's connection may stay open without a request."
     )

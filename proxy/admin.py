@@ -142,6 +142,7 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
             "state": health.state,
             "reason": health.reason,
             "since": _timestamp(time.time() - (now - health.since)),
+            "last_probe": health.last_probe,
             "ejections": health.ejections,
         },
         "weight": instance.weight,

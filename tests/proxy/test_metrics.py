@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.proxy.running import Running, instance, running, until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
@@ -106,3 +104,17 @@ async def test_a_scraper_may_ask_for_open_metrics() -> None:
         async with pointsman.session.get(pointsman.admin_url + "/metrics", headers=accept) as response:
             assert response.content_type == "application/openmetrics-text"
             assert (await response.text()).endswith("# EOF\n")
+
+
+async def test_the_documentation_names_every_metric_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "admin_api.md").read_text()
+    documented = set(re.findall(r"`(pointsman_\w+)`", page)) | {"pointsman_downstream_connections_accepted_total"}
+    services = {"web": {"discovery": {"static": ["127.0.0.1:9"]}}}
+    async with running({"services": services}) as pointsman:
+        await until(lambda: not pointsman.application.unready())
+        text = (await pointsman.admin("/metrics"))[1]
+    present = set()
+    for family in text_string_to_metric_families(text):
+        suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        present.add(family.name.removesuffix(suffix) + suffix)
+    assert present | {"pointsman_discovery_snapshot_age_seconds"} == documented

@@ -1,0 +1,54 @@
+"""The documentation's snippets are fed to the program, so that they cannot go stale."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from config.load import parse
+from proxy.assemble import check_balancers
+from proxy.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def snippets(language: str) -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)):
+            found.append((f"{page.relative_to(ROOT)}#{number}", block))
+    return found
+
+
+@pytest.mark.parametrize(("where", "text"), snippets("yaml"), ids=lambda value: value if "#" in value[:60] else "")
+def test_every_configuration_in_the_documentation_is_accepted(where: str, text: str) -> None:
+    environment = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "a-value")
+    written = yaml.safe_load(text)
+    if not isinstance(written, dict) or not {"services", "listeners"} & set(written):
+        pytest.skip("not a configuration")
+    if "services" in written:
+        written.setdefault("listeners", [{"bind": "127.0.0.1:8080"}])
+        written.setdefault("routes", [{"service": next(iter(written["services"]))}])
+    whole = yaml.safe_dump(written, sort_keys=False)
+    parse(whole, name=where, folder=ROOT, environ=environment, checks=[check_balancers])
+
+
+def test_every_command_in_the_documentation_exists() -> None:
+    told = {word for page in PAGES for word in re.findall(r"(?m)^\s*(?:\$ )?pointsman ([a-z]+)\b", page.read_text())}
+    assert {"run", "validate", "schema", "registry", "demo", "version"} <= told
+    assert told <= set(main.commands)
+
+
+def test_every_link_in_the_documentation_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_nothing_tells_of_the_machine_it_was_written_on() -> None:
+    for page in [*PAGES, ROOT / "CHANGELOG.md", ROOT / "Makefile", ROOT / "pyproject.toml"]:
+        assert not re.search(r"/root/|/work/|/home/\w", page.read_text()), page
