@@ -6,8 +6,6 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-import click
-
 from discovery.embedded.server import RegistryServer
 from proxy.listener import BindError
 
@@ -29,7 +27,6 @@ async def serve_registry(bind: Bind, data_dir: Path) -> int:
     except OSError as error:
         raise BindError(error.strerror) from error
     try:
-        click.echo(f"the registry answers on {registry.address} and keeps its data in {data_dir}")
         await end.wait()
     finally:
         await registry.stop()

@@ -41,7 +41,8 @@ class RegistryServer:
     def __init__(self, host: str, port: int, data_dir: str | PathLike[str]) -> None:
         self._host = host
         self._port = port
-        self._store = Store(Path(data_dir))
+        self._data_dir = Path(data_dir)
+        self._store = Store(self._data_dir)
         self._stack = contextlib.AsyncExitStack()
         self._waiting = Waiting()
         self._deadlines = Deadlines()
@@ -82,7 +83,8 @@ class RegistryServer:
             await web.SockSite(runner, bound, backlog=1024).start()
             self._follow(catalog.checks)
             self._stack = stack.pop_all()
-        log.info("the embedded registry answers at %s, with %d instances", self.address, len(catalog.services))
+        kept = len(catalog.services)
+        log.info("the embedded registry answers at %s: %d instances kept in %s", self.address, kept, self._data_dir)
 
     async def stop(self) -> None:
         """Answer what is under way, and let go of the address and the folder."""
