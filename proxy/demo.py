@@ -83,7 +83,7 @@ async def show(listen: Bind, admin: Bind, registry: Bind) -> int:
 
 def _start(name: str, registry: Bind) -> subprocess.Popen[bytes]:
     # A session of its own: the terminal's Ctrl-C is for us, and we end the instances when the listener has drained.
-    command = [sys.executable, "-m", "proxy.sample", "--name", name, "--registry", f"http://{registry}"]
+    command = [sys.executable, "-m", "proxy.sample", "--attached", "--name", name, "--registry", f"http://{registry}"]
     return subprocess.Popen(command, start_new_session=True)
 
 
