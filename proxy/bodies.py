@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from proxy.heads import BadMessageError
+from proxy.fields import BadMessageError
 
 _MAX_CHUNK_LINE = 256  # bytes of a chunk's size with its extensions, which nobody uses
-_MAX_TRAILERS = 8192  # bytes of all trailer fields together
+_MAX_TRAILERS = 8192  # bytes of all trailer fields together, those that are dropped included
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb'|"[\t !#-\[\]-~]*"))?)*'
@@ -19,7 +19,8 @@ _TRAILER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[\t -~\x8
 # RFC 9110 6.5.1: what steers framing, routing or trust has no business behind the body.
 _NOT_IN_TRAILERS = frozenset(
     b"""transfer-encoding content-length host connection trailer te upgrade expect authorization cookie set-cookie
-    content-encoding content-type content-range forwarded x-forwarded-for x-forwarded-proto x-forwarded-host""".split()
+    content-encoding content-type content-range forwarded x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip
+    keep-alive proxy-connection via""".split()
 )
 
 
@@ -71,7 +72,7 @@ class CloseBody:
 class ChunkedBody:
     """A body in chunks (RFC 9112 7.1). Extensions are understood and dropped, forbidden trailers likewise."""
 
-    __slots__ = ("_left", "_pending", "_state", "rest", "trailers", "whole")
+    __slots__ = ("_left", "_pending", "_state", "_trailer_room", "rest", "trailers", "whole")
 
     def __init__(self) -> None:
         self.whole = False
@@ -79,6 +80,7 @@ class ChunkedBody:
         self.trailers = b""  # as lines, ready to be written behind the last chunk
         self._pending = b""  # the part of a line that has arrived so far
         self._left = 0  # bytes missing of the present chunk
+        self._trailer_room = _MAX_TRAILERS
         self._state = self._size
 
     def feed(self, data: bytes) -> bytes:
@@ -129,7 +131,7 @@ class ChunkedBody:
         return at + 2
 
     def _trailer(self, data: bytes, at: int, content: list[bytes]) -> int:
-        end = _line_end(data, at, _MAX_TRAILERS - len(self.trailers))
+        end = _line_end(data, at, self._trailer_room)
         if end < 0:
             return -1
         if end == at:
@@ -138,8 +140,9 @@ class ChunkedBody:
         field = _TRAILER.fullmatch(data, at, end)
         if field is None:
             raise BadMessageError("a malformed trailer field")
+        self._trailer_room -= end + 2 - at
         name, value = field.groups()
-        if name.lower() not in _NOT_IN_TRAILERS:
+        if name.lower().replace(b"_", b"-") not in _NOT_IN_TRAILERS:
             self.trailers += name + b": " + value + b"\r\n"
         return end + 2
 
@@ -159,7 +162,7 @@ def last_chunk(trailers: bytes = b"") -> bytes:
 
 def _line_end(data: bytes, at: int, limit: int) -> int:
     end = data.find(b"\r\n", at, at + limit + 2)
-    if end < 0 and len(data) - at > limit:
+    if end < 0 and len(data) - at > limit + 1:  # one more may be the CR
         raise BadMessageError(f"a line of more than {limit} bytes in a chunked body")
     if data.find(b"\n", at, end if end >= 0 else len(data)) >= 0:
         raise BadMessageError("a bare line feed in a chunked body")

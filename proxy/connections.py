@@ -66,17 +66,21 @@ class Connections:
         upstream.idle_since = now
         self._idle.append(upstream)
 
+    def discard(self, upstream: Upstream) -> None:
+        """Lend this connection to nobody any more, idle or not."""
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+
     def lost(self, upstream: Upstream) -> None:
         """Forget a connection that is gone."""
         self.open -= 1
-        if upstream in self._idle:
-            self._idle.remove(upstream)
+        self.discard(upstream)
 
     def connect(self, exchange: Exchange) -> None:
         """Make a connection for an exchange, which is told by `connected` or `unconnected`."""
         task = asyncio.get_running_loop().create_task(self._connect(exchange))
         self._connecting[exchange] = task
-        task.add_done_callback(self._report)
+        task.add_done_callback(lambda task: self._report(exchange, task))
 
     def give_up(self, exchange: Exchange) -> None:
         """Stop connecting for an exchange whose client is gone."""
@@ -110,20 +114,24 @@ class Connections:
                     lambda: Upstream(self), self._instance.address, self._instance.port
                 )
         except TimeoutError:
-            failure = f"no connection within {timeout:g} s"
-        except OSError as error:
-            failure = f"connection failed: {error.strerror or error}"
+            failure, status = f"no connection within {timeout:g} s", 504
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none
+            failure, status = f"connection failed: {getattr(error, 'strerror', None) or error}", 502
         else:
             self.open += 1
-            if self._connecting.pop(exchange, None) is None:
-                upstream.transport.abort()
-            else:
-                exchange.connected(upstream, time.monotonic())
-            return
+            if not upstream.transport.is_closing():
+                if self._connecting.pop(exchange, None) is None:
+                    upstream.transport.abort()
+                else:
+                    exchange.connected(upstream, time.monotonic())
+                return
+            failure, status = "the connection was closed as soon as it was made", 502
         if self._connecting.pop(exchange, None) is not None:
-            exchange.unconnected(failure)
+            exchange.unconnected(failure, status)
 
-    @staticmethod
-    def _report(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("connecting to an instance died of a fault in pointsman", exc_info=error)
+    def _report(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.error("connecting to an instance died of a fault in pointsman", exc_info=error)
+        if self._connecting.pop(exchange, None) is not None:
+            exchange.unconnected("a fault in pointsman", 502)

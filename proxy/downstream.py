@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import select
 import socket
 import struct
 import time
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 from proxy.answers import answer
 from proxy.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.exchange import NEVER, Exchange
-from proxy.heads import END, BadMessageError
+from proxy.fields import BadMessageError
+from proxy.heads import END
 from proxy.reading import SIZE, Bounded
 from proxy.upstream import WRITE_HIGH, WRITE_LOW
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
 _LINGER = 2.0  # seconds in which what a refused client still sends is read and dropped (RFC 9112 9.6)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 
 class Downstream(asyncio.Protocol):
@@ -38,14 +42,14 @@ class Downstream(asyncio.Protocol):
         "_exchange",
         "_full",
         "_head_begun",
-        "_held",
         "_lingering",
-        "_paused",
         "_reading_heads",
         "deadline",
         "forwarded",
+        "held",
         "keep_alive",
         "listener",
+        "paused",
         "transport",
     )
 
@@ -63,8 +67,8 @@ class Downstream(asyncio.Protocol):
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
         self._reading_heads = False
         self._full = False  # our side of the connection holds more than the client takes
-        self._held = False  # the instance does not keep up with the request's body
-        self._paused = False  # we do not read
+        self.held = False  # the instance does not keep up with the request's body
+        self.paused = False  # we do not read
         self._lingering = False  # answered for the last time; what still comes is dropped
 
     # From the event loop.
@@ -81,15 +85,21 @@ class Downstream(asyncio.Protocol):
         """Take in a piece of what the client sends."""
         exchange = self._exchange
         if exchange is None:
-            self._read_head(self._ahead + data if self._ahead else data)
+            if self._full and not self._lingering:
+                self._wait(data)
+            else:
+                self._read_head(self._ahead + data if self._ahead else data)
         elif self._body is not None:
             self._read_body(exchange, self._body, data)
         else:
-            self._ahead += data
-            self.steer()
+            self._wait(data)
 
     def eof_received(self) -> None:
-        """Take a client that ends its stream for gone, as nginx, Envoy and Go do: the connection closes."""
+        """Take a client that ends its stream for gone, as nginx, Envoy and Go do."""
+        if self._exchange is not None:
+            self.abort()
+        else:
+            self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is under way for this client."""
@@ -101,33 +111,33 @@ class Downstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hold the instance back: the client does not keep up."""
         self._full = True
-        if self._exchange is not None and self._exchange.upstream is not None:
-            self._exchange.upstream.hold(True)
+        if self._exchange is not None:
+            self._exchange.hold_instance(True)
 
     def resume_writing(self) -> None:
         """Let the instance go on, or the requests that wait."""
         self._full = False
-        exchange = self._exchange
-        if exchange is None:
-            self._read_heads()
-        elif exchange.upstream is not None:
-            self.deadline = time.monotonic() + self.listener.timeouts.stream_idle
-            exchange.upstream.hold(False)
+        if self._exchange is not None:
+            self._exchange.hold_instance(False)
+        elif not self._lingering and not self.transport.is_closing():
+            self._next(time.monotonic())
+            if self.listener.draining:
+                self.drain()
 
     # From the exchange.
 
     def hold(self, held: bool) -> None:
         """Stop or go on reading the request's body: the instance does not keep up."""
-        self._held = held
+        self.held = held
         self.steer()
 
     def steer(self) -> None:
         """Read if there is room for what comes."""
         exchange = self._exchange
         connecting = exchange is not None and exchange.upstream is None and not exchange.request_whole
-        pause = self._held or connecting or len(self._ahead) >= SIZE
-        if pause != self._paused and not self.transport.is_closing():
-            self._paused = pause
+        pause = self.held or connecting or len(self._ahead) >= SIZE
+        if pause != self.paused and not self.transport.is_closing():
+            self.paused = pause
             if pause:
                 self.transport.pause_reading()
             else:
@@ -136,19 +146,16 @@ class Downstream(asyncio.Protocol):
     def exchanged(self, request_whole: bool, now: float) -> None:
         """Go on to the next request, or close: the response to the present one is whole."""
         self._exchange = None
-        self._held = False
+        self.held = False
         if not request_whole:
             self._body = None
-            self._unbound()
             self._linger()
-        elif not self.keep_alive:
-            self.transport.close()
+        elif self.keep_alive:
+            self._next(now)
+        elif self._ahead:
+            self._linger()
         else:
-            self._await_request(now)
-            if self._ahead and not self._reading_heads:
-                self._read_heads()
-            if self._paused:
-                self.steer()
+            self._close()
 
     def break_off(self) -> None:
         """End the connection so that nobody takes what was sent for the whole: without an end, and with a reset."""
@@ -162,7 +169,7 @@ class Downstream(asyncio.Protocol):
     def drain(self) -> None:
         """Close soon: once what is under way, or may be on its way in this moment, has been answered."""
         self.keep_alive = False
-        if self._exchange is None:
+        if self._exchange is None and not (self._full or self._lingering or self.transport.is_closing()):
             self.deadline = min(self.deadline, time.monotonic() + _LAST_CHANCE)
 
     def timed_out(self) -> None:
@@ -170,17 +177,45 @@ class Downstream(asyncio.Protocol):
         exchange = self._exchange
         if exchange is not None:
             exchange.timed_out()
-        elif self._lingering or self.transport.is_closing():
-            self.transport.abort()
+        elif self._full or self._lingering or self.transport.is_closing():
+            self.abort()
         elif self._ahead:
             self._refuse(408, "the request's head did not arrive in time")
         else:
-            self.transport.close()
-            self.deadline = time.monotonic() + _LINGER  # for a client that does not take what was written before
+            self._close()
+
+    def is_gone(self) -> bool:
+        """Tell whether the client has ended its stream, which the loop does not see while we do not read.
+
+        Nor does anybody see it while it is behind bytes for which the kernel has no room; then the deadline ends it.
+        """
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def abort(self) -> None:
-        """Close at once, answered or not."""
-        self.transport.abort()
+        """Close at once, answered or not; a client that does not get all learns it by a reset."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+        if exchange is not None or self.transport.get_write_buffer_size():
+            self.break_off()
+        else:
+            self.transport.abort()
+
+    def _wait(self, data: bytes) -> None:
+        self._ahead += data
+        self.steer()
+
+    def _next(self, now: float) -> None:
+        """Wait for the next request, or begin those that are there already."""
+        self._head_begun = False
+        timeouts = self.listener.timeouts
+        self.deadline = now + (timeouts.stream_idle if self._full else timeouts.keepalive)
+        if self._ahead and not self._reading_heads:
+            self._read_heads()
+        if self.paused:
+            self.steer()
 
     def _read_heads(self) -> None:
         """Start the exchanges whose heads are there, each as soon as the one before is over."""
@@ -200,7 +235,7 @@ class Downstream(asyncio.Protocol):
             self._ahead = b""
             return
         if data.startswith(b"\r\n"):
-            data = data[2:]  # RFC 9112 2.2: an empty line before a request is ignored
+            data = _EMPTY_LINES.sub(b"", data, count=1)  # RFC 9112 2.2: empty lines before a request are ignored
         end = data.find(END)
         if end < 0:
             self._ahead = data
@@ -208,7 +243,7 @@ class Downstream(asyncio.Protocol):
             return
         listener = self.listener
         if end > listener.limits.headers + listener.limits.request_line:
-            self._refuse(431, f"a head of more than {listener.limits.headers} bytes")
+            self._refuse_large(data)
             return
         try:
             request = listener.reader.read(data[: end + 4])
@@ -251,10 +286,8 @@ class Downstream(asyncio.Protocol):
         limits = self.listener.limits
         if b"\n\n" in data or b"\n\r\n" in data:
             self._refuse(400, "lines must end with CR LF")
-        elif b"\n" not in data and len(data) > limits.request_line:
-            self._refuse(414, f"a request line of more than {limits.request_line} bytes")
-        elif len(data) > limits.headers + limits.request_line:
-            self._refuse(431, f"a head of more than {limits.headers} bytes")
+        elif len(data) > (limits.headers + limits.request_line + 3 if b"\n" in data else limits.request_line + 1):
+            self._refuse_large(data)
         elif not self._head_begun:
             self._head_begun = True
             self.deadline = time.monotonic() + self.listener.timeouts.request_head
@@ -286,11 +319,20 @@ class Downstream(asyncio.Protocol):
         if close:
             self._linger()
         else:
-            self._await_request(time.monotonic())
+            self._next(time.monotonic())
 
-    def _await_request(self, now: float) -> None:
-        self._head_begun = False
-        self.deadline = now + self.listener.timeouts.keepalive
+    def _refuse_large(self, data: bytes) -> None:
+        limits = self.listener.limits
+        if b"\n" not in data[: limits.request_line + 2]:
+            self._refuse(414, f"a request line of more than {limits.request_line} bytes")
+        else:
+            self._refuse(431, f"a head of more than {limits.headers} bytes")
+
+    def _close(self) -> None:
+        """Close as soon as the client has taken what was written, for which it has some time."""
+        slow = self.transport.get_write_buffer_size() > 0
+        self.deadline = time.monotonic() + (self.listener.timeouts.stream_idle if slow else _LINGER)
+        self.transport.close()
 
     def _linger(self) -> None:
         """Close when the client has, or soon: closing on unread bytes would be a reset, and lose our answer."""
@@ -301,8 +343,8 @@ class Downstream(asyncio.Protocol):
         slow = self.transport.get_write_buffer_size() > 0
         self.deadline = time.monotonic() + (self.listener.timeouts.stream_idle if slow else _LINGER)
         self.transport.write_eof()
-        if self._paused:
-            self._paused = False
+        if self.paused:
+            self.paused = False
             self.transport.resume_reading()
 
 

@@ -10,6 +10,8 @@ from proxy.bodies import chunk, last_chunk
 from proxy.heads import END
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from balancers.endpoint import Endpoint
     from proxy.connections import Connections
     from proxy.downstream import Downstream
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from proxy.upstream import Upstream
 
 NEVER = float("inf")
-_MAX_TRIES = 10  # endpoints asked for a connection on behalf of one request
 _JOINED = 16 * 1024  # bytes of content up to which one joined write is cheaper than two
+_MAX_LOSSES = 2  # a request that kills whoever reads it must not be sent to everybody
 _HEAD_END = b"Via: 1.1 pointsman\r\n\r\n"
 _IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"])
 
@@ -31,14 +33,16 @@ class Exchange:
                       |            |                      |
                  unconnected     lost, failed, timed_out, abandon: another try, an answer of ours, or a broken response
 
-    A request is tried again only while the instance cannot have acted on it: the connection was never made, or it had
-    been idle and closed without a byte in answer to a request that is idempotent and has no body.
+    A request is tried again when no connection could be made for it. It is also tried again, on another instance or on
+    a fresh connection and a few times at most, when its connection broke without a byte in answer, but only if it is
+    idempotent and has no body: the instance may have acted on it.
     """
 
     __slots__ = (
         "_chunked",
         "_connections",
         "_ended",
+        "_losses",
         "_pending",
         "_status",
         "_tried",
@@ -61,7 +65,8 @@ class Exchange:
         self.upstream: Upstream | None = None
         self.request_whole = False
         self._pending = b""  # what there is of the request's body before there is a connection
-        self._tried: tuple[Endpoint, ...] = ()
+        self._tried: Collection[Endpoint] = ()
+        self._losses = 0  # connections that broke without a byte in answer
         self._status = 0  # of the response whose head the client was sent
         self._chunked = False  # the response goes out in chunks
         self._ended = False
@@ -99,12 +104,27 @@ class Exchange:
 
     def timed_out(self) -> None:
         """Give up: nothing moved for too long."""
-        if not self.request_whole and not self._status:
+        if not self.request_whole and not self._status and not self.downstream.held:
             self.failed(408, "the request's body did not arrive in time")
         else:
             self.failed(504, "the instance did not answer in time")
 
+    def hold_instance(self, held: bool) -> None:
+        """Stop or go on reading the response: the client does not keep up, or does again."""
+        if self.upstream is not None:
+            if self._status:
+                self.moves()
+            self.upstream.hold(held)
+
     # From the instance's side.
+
+    def hold_client(self, held: bool) -> None:
+        """Stop or go on reading the request's body: the instance does not keep up, or does again."""
+        if not self.request_whole and not self._status:
+            # While held it cannot send; its time to do so begins anew when it is let go.
+            timeouts = self.downstream.listener.timeouts
+            self.downstream.deadline = time.monotonic() + (timeouts.stream_idle if held else timeouts.body_idle)
+        self.downstream.hold(held)
 
     def connected(self, upstream: Upstream, now: float) -> None:
         """Send the request on a connection."""
@@ -124,27 +144,25 @@ class Exchange:
         if not self.request_whole:
             downstream.steer()
 
-    def unconnected(self, failure: str) -> None:
-        """Turn to another endpoint: this one cannot be connected to."""
+    def unconnected(self, failure: str, status: int) -> None:
+        """Turn to another endpoint: this one cannot be connected to. `status` answers if it was the last one."""
         endpoint = self.endpoint
         assert endpoint is not None
         endpoint.connect_failures += 1
-        self._tried = (*self._tried, endpoint)
+        self._tried = {*self._tried, endpoint}
         self._leave_endpoint()
         now = time.monotonic()
-        in_time = now - self.started < 2 * self.downstream.listener.timeouts.connect
-        if in_time and len(self._tried) < _MAX_TRIES:
-            self.service.traffic.retries += 1
-            self._try(now, failure)
+        if now - self.started < 2 * self.downstream.listener.timeouts.connect:
+            self._try(now, failure, status)
         else:
-            self.failed(502, f"{endpoint.instance.id}: {failure}")
+            self.failed(status, f"no time is left to try another instance: {failure}")
 
     def interim(self, response: ResponseHead) -> None:
         """Pass an interim response on, to a client who knows of them."""
         if self.request.minor_version:
             self.downstream.transport.write(b"\r\n".join([response.line, *response.fields, END[2:]]))
 
-    def respond(self, response: ResponseHead, content: bytes) -> None:
+    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
         """Pass the response's head on, with what there is of its body."""
         downstream, request = self.downstream, self.request
         self._status = response.status
@@ -153,9 +171,11 @@ class Exchange:
             if request.minor_version:
                 lines.append(b"Transfer-Encoding: chunked")
                 self._chunked = True
-                content = chunk(content)
+                content = chunk(content) + last_chunk(trailers) if whole else chunk(content)
             else:
                 downstream.keep_alive = False
+        if not self.request_whole:
+            downstream.keep_alive = False  # the rest of the request may never come, or be of no interest to anybody
         if not downstream.keep_alive:
             lines.append(b"Connection: close")
         elif not request.minor_version:
@@ -168,19 +188,19 @@ class Exchange:
             downstream.transport.write(b"\r\n".join(lines))
             downstream.transport.write(content)
 
-    def more(self, content: bytes) -> None:
+    def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
         """Pass on a piece of the response's body."""
+        if self._chunked:
+            content = chunk(content) + last_chunk(trailers) if whole else chunk(content)
         if content:
-            self.downstream.transport.write(chunk(content) if self._chunked else content)
+            self.downstream.transport.write(content)
 
     def moves(self) -> None:
         """Put off the deadline: the response goes on."""
         self.downstream.deadline = time.monotonic() + self.downstream.listener.timeouts.stream_idle
 
-    def complete(self, trailers: bytes, now: float) -> None:
+    def complete(self, now: float) -> None:
         """End well: the response is whole."""
-        if self._chunked:
-            self.downstream.transport.write(last_chunk(trailers))
         self.upstream = None
         self.service.traffic.ended(self._status, now - self.started)
         self._end()
@@ -192,15 +212,20 @@ class Exchange:
         endpoint, connections = self.endpoint, self._connections
         assert endpoint is not None
         assert connections is not None
-        if upstream.used and not self._status and self.request.length == 0 and self.request.method in _IDEMPOTENT:
-            # The instance closed an idle connection while we wrote to it. Its other idle ones fare no better.
-            connections.close_idle()
-            self._leave_endpoint()
-            self.service.traffic.retries += 1
-            self._try(time.monotonic())
+        request = self.request
+        failure = f"the instance closed the connection early: {exc or 'end of stream'}"
+        repeatable = request.length == 0 and request.method in _IDEMPOTENT
+        if not (upstream.silent and repeatable and self._losses < _MAX_LOSSES):
+            endpoint.broken += 1
+            self.failed(502, failure)
             return
-        endpoint.broken += 1
-        self.failed(502, f"the instance closed the connection early: {exc or 'end of stream'}")
+        self._losses += 1
+        connections.close_idle()  # those it closed while they were idle fare no better, nor do those of one that died
+        if not upstream.reused:
+            endpoint.broken += 1
+            self._tried = {*self._tried, endpoint}
+        self._leave_endpoint()
+        self._try(time.monotonic(), failure)
 
     def failed(self, status: int, error: str) -> None:
         """End badly: with an answer of ours or, once the client has seen the response's head, a broken response."""
@@ -226,20 +251,23 @@ class Exchange:
         downstream.transport.write(text)
         downstream.exchanged(self.request_whole, now)
 
-    def _try(self, now: float, failure: str = "") -> None:
+    def _try(self, now: float, failure: str = "", status: int = 502) -> None:
         endpoint = self.service.pool.pick(self.request, self._tried)
         if endpoint is None:
             if failure:
-                self.failed(502, f"no instance could be connected to, the last one: {failure}")
+                self.failed(status, f"no other instance is left to try: {failure}")
             else:
                 self.failed(503, self.service.pool.why_none())
             return
+        if failure:
+            self.service.traffic.retries += 1
         self.endpoint = endpoint
         endpoint.in_flight += 1
         endpoint.requests += 1
         self._connections = connections = self.service.connections[endpoint]
         upstream = connections.take()
-        if upstream is not None and self.request.method not in _IDEMPOTENT:
+        request = self.request
+        if upstream is not None and (request.length != 0 or request.method not in _IDEMPOTENT):
             # This one could not be tried again, so its connection is looked at before a byte is written. 1 µs.
             while upstream is not None and upstream.is_stale():
                 upstream.transport.abort()

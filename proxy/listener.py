@@ -75,8 +75,8 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             if self.bind.path:
-                _remove_stale_socket(self.bind.path)
-                self._server = await loop.create_unix_server(self._accept, self.bind.path, backlog=_BACKLOG)
+                sock = _bind_unix(self.bind.path)
+                self._server = await loop.create_unix_server(self._accept, sock=sock, backlog=_BACKLOG)
             else:
                 host = self.bind.host or None
                 self._server = await loop.create_server(self._accept, host, self.bind.port, backlog=_BACKLOG)
@@ -97,10 +97,12 @@ class Listener:
             client.abort()
 
     def sweep(self, now: float) -> None:
-        """End the waits whose deadline has passed."""
-        late = [client for client in self._clients if client.deadline <= now]
-        for client in late:
-            client.timed_out()
+        """End the waits whose deadline has passed, and those for clients who left while they were not read from."""
+        for client in [client for client in self._clients if client.deadline <= now or client.paused]:
+            if client.deadline <= now:
+                client.timed_out()
+            elif client.is_gone():
+                client.abort()
 
     def joined(self, client: Downstream) -> None:
         """Count a client in."""
@@ -115,6 +117,18 @@ class Listener:
         return Downstream(self)
 
 
+def _bind_unix(path: str) -> socket.socket:
+    """Bind a socket to `path`. The loop would do so too, but remove the socket of a living process before."""
+    _remove_stale_socket(path)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def _remove_stale_socket(path: str) -> None:
     """Remove the socket that a process which is gone left behind; one that answers is left alone, and binding fails."""
     try:
@@ -123,6 +137,7 @@ def _remove_stale_socket(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # a living one may have a full backlog
         try:
             probe.connect(path)
         except ConnectionRefusedError:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import time
 from typing import TYPE_CHECKING, cast
 
 from proxy.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
-from proxy.heads import END, BadMessageError
-from proxy.reading import Bounded
+from proxy.fields import BadMessageError
+from proxy.heads import END
+from proxy.reading import SIZE, Bounded
 
 if TYPE_CHECKING:
     from proxy.connections import Connections
@@ -28,6 +30,7 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_bounded",
+        "_full",
         "_keep_alive",
         "_partial",
         "_paused",
@@ -35,8 +38,9 @@ class Upstream(asyncio.Protocol):
         "exchange",
         "home",
         "idle_since",
+        "reused",
+        "silent",
         "transport",
-        "used",
     )
 
     transport: asyncio.Transport
@@ -44,10 +48,12 @@ class Upstream(asyncio.Protocol):
     def __init__(self, home: Connections) -> None:
         self.home = home
         self.exchange: Exchange | None = None
-        self.used = False  # it has served an exchange before: the instance may have closed it meanwhile
+        self.reused = False  # it was idle before it was lent: the instance may have closed it meanwhile
+        self.silent = True  # not a byte has come in answer to the present request
         self.idle_since = 0.0
         self._body: BodyReader | None = None
         self._bounded = False  # the body is read in bounded pieces
+        self._full = False  # it holds more than the instance takes
         self._partial = b""
         self._keep_alive = False
         self._paused = False
@@ -64,6 +70,7 @@ class Upstream(asyncio.Protocol):
         """Take in a piece of the response."""
         exchange = self.exchange
         if exchange is None:
+            self.home.discard(self)
             self.abort()
             return
         try:
@@ -76,30 +83,37 @@ class Upstream(asyncio.Protocol):
             exchange.failed(502, f"the instance sent a malformed response: {error}")
 
     def eof_received(self) -> None:
-        """Remember that the instance ended the stream itself, then let the connection close."""
+        """Remember that the instance ended the stream itself, and close without waiting to be rid of what it gets."""
         self._saw_end = True
+        self.home.discard(self)
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits on this connection."""
         self.home.lost(self)
+        if exc is not None:
+            self._salvage()
         exchange = self.exchange
         if exchange is None:
             return
         self.exchange = None
         if isinstance(self._body, CloseBody) and self._saw_end and exc is None:
-            exchange.complete(b"", time.monotonic())
+            exchange.more(b"", True, b"")
+            exchange.complete(time.monotonic())
         else:
             exchange.lost(self, exc)
 
     def pause_writing(self) -> None:
         """Hold the client back: the instance does not keep up."""
+        self._full = True
         if self.exchange is not None:
-            self.exchange.downstream.hold(True)
+            self.exchange.hold_client(True)
 
     def resume_writing(self) -> None:
         """Let the client go on."""
+        self._full = False
         if self.exchange is not None:
-            self.exchange.downstream.hold(False)
+            self.exchange.hold_client(False)
 
     # From the exchange.
 
@@ -128,16 +142,31 @@ class Upstream(asyncio.Protocol):
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
         return bool(poll.poll(0))
 
+    def _salvage(self) -> None:
+        """Read what is left on a connection that broke.
+
+        An instance that answers before it has read the whole request, and closes, resets what we still write to it;
+        that may be noticed first, with the answer yet unread.
+        """
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        try:
+            while self.exchange is not None and (data := os.read(descriptor, SIZE)):
+                self.data_received(data)
+        except OSError:
+            pass  # nothing is left; what is missing is told as for any broken connection
+
     def _read_head(self, exchange: Exchange, data: bytes) -> None:
         """Read the head, passing interim responses on, and what there is of the body."""
         if self._partial:
             data = self._partial + data
         home = self.home
+        limit = home.limits.headers
         while True:
-            end = data.find(END)
+            end = data.find(END, 0, limit)
             if end < 0:
-                if len(data) > home.limits.headers:
-                    raise BadMessageError(f"a head of more than {home.limits.headers} bytes")
+                if len(data) > limit:
+                    raise BadMessageError(f"a head of more than {limit} bytes")
+                self.silent = False
                 self._partial = data
                 return
             end += len(END)
@@ -152,7 +181,7 @@ class Upstream(asyncio.Protocol):
         self._keep_alive = response.keep_alive
         if len(data) == response.length:
             # All in one piece, as nearly all small responses are: no reader is needed.
-            exchange.respond(response, data)
+            exchange.respond(response, data, True)
             if self.exchange is exchange:
                 self._finish(exchange)
             return
@@ -161,25 +190,26 @@ class Upstream(asyncio.Protocol):
         else:
             self._body = ChunkedBody() if response.chunked else CloseBody()
         content = self._body.feed(data) if data else b""
-        exchange.respond(response, content)
+        exchange.respond(response, content, self._body.whole, self._body.trailers)
         if self.exchange is exchange and not self._body.whole:
             self._bounded = True
             self.transport.set_protocol(Bounded(self))
         self._go_on(exchange, self._body)
 
     def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
-        exchange.more(body.feed(data))
+        content = body.feed(data)
+        exchange.more(content, body.whole, body.trailers)
         self._go_on(exchange, body)
 
     def _go_on(self, exchange: Exchange, body: BodyReader) -> None:
         if self.exchange is not exchange:
             return  # ended while its client was written to
         if body.whole:
-            self._finish(exchange, body.trailers, surplus=bool(body.rest))
+            self._finish(exchange, surplus=bool(body.rest))
         else:
             exchange.moves()
 
-    def _finish(self, exchange: Exchange, trailers: bytes = b"", *, surplus: bool = False) -> None:
+    def _finish(self, exchange: Exchange, *, surplus: bool = False) -> None:
         """The response is whole: keep the connection for the next exchange if nothing speaks against it."""
         self.exchange = None
         self._body = None
@@ -187,11 +217,12 @@ class Upstream(asyncio.Protocol):
             self._bounded = False
             self.transport.set_protocol(self)
         now = time.monotonic()
-        if self._keep_alive and not surplus and exchange.request_whole and not self.transport.is_closing():
-            self.used = True
+        read = exchange.request_whole and not self._full  # an instance may answer before it has read all
+        if self._keep_alive and read and not surplus and not self.transport.is_closing():
+            self.reused = self.silent = True
             if self._paused:
                 self.hold(False)
             self.home.put(self, now)
         else:
             self.transport.abort()
-        exchange.complete(trailers, now)
+        exchange.complete(now)

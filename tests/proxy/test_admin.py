@@ -50,7 +50,10 @@ async def test_services_show_every_endpoint_with_its_state_and_the_reason_for_it
         }
         services = {"web": {"discovery": discovery, "balancer": "random", "health": {"probe": probe}}}
         async with running({"services": services}) as pointsman:
-            await until(lambda: pointsman.application.services["web"].pool.ejections >= 1)
+            await until(lambda: not pointsman.application.unready())
+            pool = pointsman.application.services["web"].pool
+            health = next(one.health for one in pool.endpoints if one.instance.authority == b)
+            await until(lambda: health.state == "ejected")
             assert (await pointsman.get())[1] == "a"
             status, body = await pointsman.admin("/api/v1/services")
             assert status == 200

@@ -1,0 +1,108 @@
+"""Bodies: the same content, trailers and rest however the bytes arrive."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody, chunk, last_chunk
+from proxy.fields import BadMessageError
+
+
+def feed(body: BodyReader, data: bytes, cuts: list[int]) -> tuple[bytes, bytes, bytes]:
+    """Feed in pieces; return the content, the trailers, and what lies behind the body."""
+    content, behind = b"", b""
+    marks = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
+    for start, end in pairwise(marks):
+        if body.whole:
+            behind += data[start:end]
+        elif start < end:
+            content += body.feed(data[start:end])
+            behind = body.rest
+    return content, body.trailers, behind
+
+
+contents = st.lists(st.binary(min_size=1, max_size=40), max_size=5)
+extensions = st.sampled_from([b"", b";a", b" ; a=b", b';a="b c"', b";a;b=c"])
+everywhere = st.lists(st.integers(0, 400), max_size=30)
+
+
+@given(contents, extensions, st.booleans(), st.binary(max_size=20), everywhere)
+def test_chunks_are_read_alike_however_they_are_cut(
+    pieces: list[bytes], extension: bytes, trailed: bool, behind: bytes, cuts: list[int]
+) -> None:
+    trailers = b"X-Sum: 1\r\nEmpty: \r\n" if trailed else b""
+    data = b"".join(b"%X%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces)
+    data += b"0%b\r\n%b\r\n" % (extension, trailers)
+    body = ChunkedBody()
+    assert feed(body, data + behind, cuts) == (b"".join(pieces), trailers, behind)
+    assert body.whole
+
+
+@given(contents, st.binary(max_size=20), everywhere)
+def test_a_body_of_known_length_likewise(pieces: list[bytes], behind: bytes, cuts: list[int]) -> None:
+    content = b"".join(pieces)
+    body = LengthBody(len(content))
+    assert feed(body, content + behind, cuts) == (content, b"", behind)
+    assert body.whole
+
+
+@given(contents)
+def test_what_we_write_we_read(pieces: list[bytes]) -> None:
+    body = ChunkedBody()
+    data = b"".join(map(chunk, [*pieces, b""])) + last_chunk(b"A: b\r\n")
+    assert feed(body, data, []) == (b"".join(pieces), b"A: b\r\n", b"")
+
+
+def test_a_body_that_the_connection_ends_is_never_whole() -> None:
+    body = CloseBody()
+    assert (body.feed(b"abc"), body.whole, body.rest) == (b"abc", False, b"")
+
+
+BAD = {
+    "no size": b"\r\n",
+    "a sign": b"+5\r\nabcde\r\n",
+    "a prefix": b"0x5\r\nabcde\r\n",
+    "no digit": b"g\r\n",
+    "an underscore": b"1_0\r\n",
+    "a blank before": b" 5\r\nabcde",
+    "a blank behind": b"5 \r\nabcde",
+    "too many digits": b"0000000000000005\r\n",
+    "negative": b"-1\r\n",
+    "a bare line feed": b"5\nabcde\r\n",
+    "a bare carriage return": b"5\rabcde\r\n",
+    "line feed in an extension": b"5;a=\nb\r\n",
+    "carriage return in an extension": b"5;a\rb\r\n",
+    "NUL in an extension": b"5;\x00\r\n",
+    "an open quote": b'5;a="b\r\n',
+    "an endless extension": b"5;" + b"a" * 300,
+    "longer than told": b"5\r\nabcdef\r\n",
+    "no end": b"5\r\nabcdexx",
+    "a line feed for an end": b"5\r\nabcde\n0\r\n\r\n",
+    "a folded trailer": b"0\r\nA: b\r\n c\r\n\r\n",
+    "a trailer without a name": b"0\r\n: b\r\n\r\n",
+    "a blank before a trailer's colon": b"0\r\nA : b\r\n\r\n",
+    "no colon": b"0\r\nA\r\n\r\n",
+    "NUL in a trailer": b"0\r\nA: \x00\r\n\r\n",
+    "bare ends in trailers": b"0\r\nA: b\n\n",
+    "endless trailers": b"0\r\n" + b"A: b\r\n" * 2000,
+    "endless trailers that are dropped": b"0\r\n" + b"Host: b\r\n" * 2000,
+    "an endless trailer": b"0\r\nA: " + b"b" * 9000,
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_bad_chunks_are_refused_however_they_arrive(data: bytes, size: int) -> None:
+    with pytest.raises(BadMessageError):
+        feed(ChunkedBody(), data, list(range(0, len(data), size)))
+
+
+@pytest.mark.parametrize(
+    "name", [b"Content-Length", b"transfer-encoding", b"HOST", b"X-Forwarded-For", b"x_forwarded_for"]
+)
+def test_trailers_that_steer_are_dropped(name: bytes) -> None:
+    assert feed(ChunkedBody(), b"0\r\n" + name + b": 1\r\nA:\tb \r\n\r\n", []) == (b"", b"A: b\r\n", b"")

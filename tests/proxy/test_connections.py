@@ -1,0 +1,161 @@
+"""The connections to one endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from discovery.instance import Instance
+from proxy import connections as module
+from proxy.connections import MAX_IDLE, Connections, UpstreamOptions
+from proxy.heads import HeadLimits, ResponseReader
+from proxy.upstream import Upstream
+from tests.proxy.scripted import ScriptedInstance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMITS = HeadLimits()
+
+
+class Asking:
+    """Stands in for an exchange that waits for a connection."""
+
+    def __init__(self) -> None:
+        self.outcome: Any = None
+
+    def connected(self, upstream: Upstream, now: float) -> None:
+        self.outcome = upstream
+
+    def unconnected(self, failure: str, status: int) -> None:
+        self.outcome = (failure, status)
+
+
+class Transport:
+    """Stands in for a transport; remembers whether it was closed."""
+
+    closed = False
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def to(port: int, connect_timeout: float = 5.0, address: str = "127.0.0.1") -> Connections:
+    options = UpstreamOptions(ResponseReader(LIMITS), LIMITS, connect_timeout, keepalive=10.0)
+    return Connections(Instance("a", address, port), options)
+
+
+def idle(connections: Connections, now: float) -> Upstream:
+    upstream = Upstream(connections)
+    upstream.connection_made(cast("asyncio.BaseTransport", Transport()))
+    connections.open += 1
+    connections.put(upstream, now)
+    return upstream
+
+
+async def connected(connections: Connections) -> Any:
+    exchange = Asking()
+    connections.connect(cast("Any", exchange))
+    await until(lambda: exchange.outcome is not None)
+    return exchange.outcome
+
+
+@pytest.fixture
+async def instance() -> Iterator[ScriptedInstance]:  # type: ignore[misc]
+    scripted = ScriptedInstance()
+    yield scripted
+    scripted.close()
+    for peer in scripted.peers:
+        peer.close()
+
+
+def test_the_connection_used_last_is_lent_first_and_the_oldest_expire() -> None:
+    connections = to(1)
+    first, second, third = (idle(connections, now) for now in (0.0, 5.0, 9.0))
+    connections.expire(12.0)
+    assert [upstream.transport.closed for upstream in (first, second, third)] == [True, False, False]  # type: ignore[attr-defined]
+    assert connections.take() is third
+    assert connections.take() is second
+    assert connections.take() is None
+
+
+def test_no_more_than_so_many_are_kept() -> None:
+    connections = to(1)
+    for _ in range(MAX_IDLE):
+        idle(connections, 0.0)
+    assert idle(connections, 0.0).transport.closed  # type: ignore[attr-defined]
+    assert connections.idle == MAX_IDLE
+
+
+def test_once_closed_nothing_is_kept() -> None:
+    connections = to(1)
+    before = idle(connections, 0.0)
+    connections.close()
+    assert before.transport.closed  # type: ignore[attr-defined]
+    assert idle(connections, 0.0).transport.closed  # type: ignore[attr-defined]
+    assert connections.idle == 0
+
+
+def test_a_connection_that_is_gone_is_forgotten() -> None:
+    connections = to(1)
+    upstream = idle(connections, 0.0)
+    connections.lost(upstream)
+    assert (connections.open, connections.idle) == (0, 0)
+
+
+async def test_a_connection_is_made_and_counted(instance: ScriptedInstance) -> None:
+    connections = to(instance.port)
+    upstream = await connected(connections)
+    assert isinstance(upstream, Upstream)
+    assert connections.open == 1
+    upstream.abort()
+    await until(lambda: connections.open == 0)
+
+
+async def test_a_refusal_is_told(instance: ScriptedInstance) -> None:
+    instance.close()
+    failure, status = await connected(to(instance.port))
+    assert (failure.startswith("connection failed: "), status) == (True, 502)
+
+
+async def test_a_connection_closed_as_soon_as_it_was_made_is_no_connection(
+    instance: ScriptedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closing(Upstream):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.transport.abort()
+
+    monkeypatch.setattr(module, "Upstream", Closing)
+    connections = to(instance.port)
+    assert await connected(connections) == ("the connection was closed as soon as it was made", 502)
+    await until(lambda: connections.open == 0)
+
+
+async def test_an_exchange_that_gave_up_hears_nothing_more(instance: ScriptedInstance) -> None:
+    connections = to(instance.port)
+    exchange = Asking()
+    connections.connect(cast("Any", exchange))
+    await asyncio.sleep(0)
+    connections.give_up(cast("Any", exchange))
+    connections.give_up(cast("Any", exchange))
+    other = await connected(connections)
+    other.abort()
+    await until(lambda: connections.open == 0)
+    assert exchange.outcome is None
+
+
+async def test_a_fault_of_ours_is_logged_and_ends_the_wait(
+    instance: ScriptedInstance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Faulty(Upstream):
+        def __init__(self, home: Connections) -> None:
+            raise RuntimeError("a slip")
+
+    monkeypatch.setattr(module, "Upstream", Faulty)
+    assert await connected(to(instance.port)) == ("a fault in pointsman", 502)
+    assert "a slip" in caplog.text
