@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test lint format bench bench-quick soak clean
+.PHONY: run test lint format bench bench-quick clean
 
 run: .venv/installed
 	@$(BIN)/pointsman demo

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, exposition
+from prometheus_client import exposition
 
 from proxy.listener import BindError
 from proxy.metrics import Collector
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric
+
     from balancers.endpoint import Endpoint
     from config.units import Bind
     from proxy.application import Application
@@ -26,8 +31,7 @@ class Admin:
     def __init__(self, application: Application, bind: Bind) -> None:
         self._application = application
         self._bind = bind
-        self._metrics = CollectorRegistry(auto_describe=False)
-        self._metrics.register(Collector(application))
+        self._collector = Collector(application)
         app = web.Application(client_max_size=64 * 1024)
         app.add_routes(
             [
@@ -77,17 +81,20 @@ class Admin:
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
         encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._metrics), headers={"Content-Type": content_type})
+        collected = _Collected(list(self._collector.collect()))
+        # Writing the text takes some four times as long as collecting: half a second for 10,000 endpoints.
+        body = await asyncio.to_thread(encode, cast("CollectorRegistry", collected))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _services(self, request: web.Request) -> web.Response:
-        return web.json_response({"services": [_service(service) for service in self._application.services.values()]})
+        return await _json({"services": [_service(service) for service in self._application.services.values()]})
 
     async def _service(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         service = self._application.services.get(name)
         if service is None:
             return web.json_response({"error": f"there is no service {name!r}"}, status=404)
-        return web.json_response(_service(service))
+        return await _json(_service(service))
 
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""
@@ -98,6 +105,21 @@ class Admin:
                 return web.json_response({"error": f"{name} must be a whole number, not {text!r}"}, status=400)
         events = self._application.journal.since(int(numbers["since"]), query.get("service", ""), int(numbers["limit"]))
         return web.json_response({"events": [_event(event) for event in events]})
+
+
+class _Collected:
+    """Stands in for a registry of metrics that has been asked already."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+async def _json(shown: dict[str, Any]) -> web.Response:
+    """Answer with what may be a lot, written in a thread: requests do not wait for it."""
+    return web.Response(text=await asyncio.to_thread(json.dumps, shown), content_type="application/json")
 
 
 def _service(service: Service) -> dict[str, Any]:
