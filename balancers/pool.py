@@ -56,6 +56,7 @@ class Pool:
         self._balancer: Balancer | None = None
         self._panic = False
         self._stale = False
+        self._known = False  # a snapshot has come
         self.ejections = 0  # of endpoints that have left, too
 
     @property
@@ -109,7 +110,7 @@ class Pool:
         for endpoint in left:
             self._record("left", endpoint.instance.id, f"was at {endpoint.instance.authority}")
         self._endpoints = after
-        self._stale = True
+        self._known = self._stale = True
         return Change(tuple(joined), left)
 
     def probed(self, endpoint: Endpoint, passed: bool, detail: str, now: float) -> None:
@@ -120,15 +121,22 @@ class Pool:
             self._record(kind, endpoint.instance.id, endpoint.health.reason)
             self._stale = True
 
+    def settle(self) -> None:
+        """Do now what the next pick would do first, so that panic is told of even when nobody asks for anything."""
+        self._refresh()
+
     def why_none(self) -> str:
         """Say why `pick` has nobody to choose, in a sentence for the client who is refused."""
+        if not self._known:
+            return "its registry has not answered yet"
         endpoints = self._endpoints.values()
         if not endpoints:
             return "no instance is registered"
-        offered = sum(1 for endpoint in endpoints if endpoint.offered)
+        offered = [endpoint for endpoint in endpoints if endpoint.offered]
         if not offered:
-            return f"none of its {len(endpoints)} instances is offered by the registry: draining, down or of weight 0"
-        return f"none of its {offered} instances is healthy"
+            return f"{_none_of(endpoints)} offered by the registry: draining, down or of weight 0"
+        unfit = offered[0]
+        return f"{_none_of(offered)} healthy; {unfit.instance.id}: {unfit.health.reason}"
 
     def _refresh(self) -> None:
         """Work out anew who may be picked; put off to the first pick, so that a burst of changes costs it once."""
@@ -162,3 +170,7 @@ def _difference(before: Instance, after: Instance) -> str:
         changes.append(f"{before.availability.value} to {after.availability.value}{why}")
     changes += [name for name in ("zone", "tags", "metadata") if getattr(before, name) != getattr(after, name)]
     return ", ".join(changes)
+
+
+def _none_of(endpoints: Collection[Endpoint]) -> str:
+    return "its only instance is not" if len(endpoints) == 1 else f"none of its {len(endpoints)} instances is"

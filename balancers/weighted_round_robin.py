@@ -34,12 +34,12 @@ class WeightedRoundRobin:
         self._now = 0.0
         opens = [0.0] * len(self._endpoints)
         if isinstance(previous, WeightedRoundRobin):
-            # An endpoint keeps the part of a window that it still has to wait; a new one waits for a part of its own
-            # window, or a set that changes all the time would serve newcomers only.
+            # An endpoint keeps the part of a window that it still has to wait. A new one begins anywhere in a window of
+            # its own, as if it had been there all the time: one that comes and goes gets its share, not more.
             waits = previous.waits()
             for index, endpoint in enumerate(self._endpoints):
                 share = waits.get(endpoint)
-                opens[index] = (random.random() if share is None else share) * self._spans[index]
+                opens[index] = (random.random() - 0.5 if share is None else share) * self._spans[index]
         self._waiting: list[_Turn] = [(at, index) for index, at in enumerate(opens)]  # by when the window opens
         self._open: list[_Turn] = []  # by when the window closes
         heapify(self._waiting)

@@ -6,6 +6,7 @@ From the inside out:
 - `texts`       names, hosts, URL paths, tokens: text that must have a form
 - `statuses`    sets of HTTP statuses
 - `frozen`      what makes it all immutable
+- `together`    which keys of one mapping go together
 - `model`       every key, with its meaning and its default; `Config` is the root
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`
 - `source`      YAML text → plain data, with the line of every key, and variables put in

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,13 +14,13 @@ from config.model import Config
 from config.source import read
 from config.units import show
 
-Check = Callable[[Config], Iterable[Problem]]
+Check = Callable[[Mapping[str, Any]], Iterable[Problem]]
 
 
 def load(path: Path, *, environ: Mapping[str, str] = os.environ, checks: Sequence[Check] = ()) -> Config:
     """Read the configuration file at `path`; relative paths in it start at its folder.
 
-    `checks` are asked about a configuration that is sound in itself, such as whether its balancers exist.
+    `checks` are asked about the plain data, whatever else is wrong with it, such as whether its balancers exist.
     Raises ConfigError with everything that is wrong.
     """
     try:
@@ -58,10 +59,9 @@ def parse(
         config = Config.model_validate(source.data, context={"folder": folder})
     except ValidationError as error:
         problems += explain(error, source.unresolved)
-    problems += references.check(source.data)
-    if config is not None and not source.unresolved:
-        for check in checks:
-            problems += check(config)
+    problems += references.check(source.data, source.unresolved)
+    for check in checks:
+        problems += check(source.data)
     if config is None or problems:
         raise ConfigError(name, problems, source.lines)
     return config

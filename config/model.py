@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.statuses import Statuses
 from config.texts import ConsulUrl, NotEmpty, ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName, Token
+from config.together import Rule, one_probe, one_source, one_token, repeated
 from config.units import (
     AddressText,
     Bind,
@@ -31,6 +32,7 @@ from config.units import (
     PositiveDuration,
     Share,
     Size,
+    TcpBindText,
     at_least,
     at_most,
     format_duration,
@@ -110,15 +112,18 @@ class StaticInstance(Model):
 
 
 def _distinct(instances: tuple[StaticInstance, ...]) -> tuple[StaticInstance, ...]:
-    first: dict[str, int] = {}
-    twice: list[InitErrorDetails] = []
-    for place, instance in enumerate(instances):
-        if first.setdefault(instance.identity, place) != place:
-            message = f"must differ from item {first[instance.identity]}: both are {instance.identity}"
-            twice.append({"type": PydanticCustomError("sentence", message), "loc": (place,), "input": None})
+    twice: list[InitErrorDetails] = [
+        {"type": PydanticCustomError("sentence", message), "loc": (place,), "input": None}
+        for place, message in repeated(instance.identity for instance in instances)
+    ]
     if twice:
         raise ValidationError.from_exception_data("static", twice)
     return instances
+
+
+def _obey(rule: Rule, part: Model) -> None:
+    if message := rule({key for key in part.model_fields_set if getattr(part, key) is not None}):
+        raise ValueError(message)
 
 
 class Consul(Model):
@@ -145,8 +150,7 @@ class Consul(Model):
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:
-        if self.token is not None and self.token_file is not None:
-            raise ValueError("has both token and token_file: keep one of them")
+        _obey(one_token, self)
         return self
 
 
@@ -168,11 +172,7 @@ class Discovery(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = [key for key in ("static", "file", "consul") if getattr(self, key) is not None]
-        if not given:
-            raise ValueError("must have one of static, file or consul")
-        if len(given) > 1:
-            raise ValueError(f"has {' and '.join(given)}: keep one of static, file or consul")
+        _obey(one_source, self)
         return self
 
 
@@ -255,13 +255,7 @@ class Probe(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if (self.http is None) == (self.tcp is None):
-            raise ValueError(
-                "must have one of http and tcp" if self.http is None else "has both http and tcp: keep one"
-            )
-        misplaced = [key for key in ("expect", "host") if key in self.model_fields_set and self.tcp]
-        if misplaced:
-            raise ValueError(f"has {' and '.join(misplaced)} with tcp: leave out what only http probes have")
+        _obey(one_probe, self)
         return self
 
 
@@ -300,7 +294,9 @@ class Service(Model):
 class EmbeddedRegistry(Model):
     """A small registry with Consul's HTTP API inside this process, for when there is no other."""
 
-    bind: BindText = Field(default=Bind("127.0.0.1", 8500), description="Where its HTTP API listens.")
+    bind: TcpBindText = Field(
+        default=Bind("127.0.0.1", 8500), description="Where its HTTP API listens; not a unix socket."
+    )
     data_dir: PathText = Field(
         default=Path("registry"),
         validate_default=True,

@@ -1,26 +1,40 @@
-"""What one part of the file says of another: a route of a service, a bind of the other binds.
+"""What one part of the file says of another: a route of a service, a bind of the other binds, a key of its neighbours.
 
-It reads plain data, not a Config, so that a mistake in one part does not hide those in another.
+It reads plain data, not a Config, so that a mistake in one part does not hide those in another. What is wrong in itself
+is passed over; the model tells of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model
-from config.model import Admin, EmbeddedRegistry, Listener, Route
-from config.units import Bind, show
+from config.model import Balancer, EmbeddedRegistry, Route
+from config.together import Rule, one_probe, one_source, one_token, repeated
+from config.units import Bind, parse_address, parse_bind, show
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+_WILDCARDS = {"": "all addresses", "0.0.0.0": "all IPv4 addresses", "::": "all IPv6 addresses"}
 
 
-def check(data: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what does not fit together. What is wrong in itself is passed over; the model tells of it."""
+def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iterator[Problem]:
+    """Yield what does not fit together; `unresolved` are the paths whose variable had no value."""
     yield from _unknown_services(data)
-    yield from _routes_twice(data)
-    yield from _binds_twice(data)
+    yield from _routes_twice(data, unresolved)
+    yield from _clashing_binds(data)
+    for name, service in _mapping(data, "services").items():
+        yield from _neighbours(service, ("services", name), unresolved)
+
+
+def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
+    """Yield the balancers that are written as one should be, for those who know which there are."""
+    for name, service in _mapping(data, "services").items():
+        if isinstance(service, dict) and (balancer := _attempt(Balancer, service.get("balancer"))):
+            yield ("services", name, "balancer"), balancer
 
 
 def _unknown_services(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -34,29 +48,93 @@ def _unknown_services(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(("routes", place, "service"), f"there is no {show(name)} under services", hint)
 
 
-def _routes_twice(data: Mapping[str, Any]) -> Iterator[Problem]:
+def _routes_twice(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     first: dict[tuple[str | None, str | None], int] = {}
     for place, value in enumerate(_list(data, "routes")):
-        route = _attempt(Route, value)
+        path = ("routes", place)
+        if not isinstance(value, dict) or {(*path, "host"), (*path, "path")} & set(unresolved):
+            continue
+        route = _attempt(Route, {"host": value.get("host"), "path": value.get("path"), "service": "any"})
         if route is not None and (earlier := first.setdefault((route.host, route.path), place)) != place:
-            yield Problem(("routes", place), f"has the same host and path as routes[{earlier}], which always wins")
+            yield Problem(path, f"has the same host and path as routes[{earlier}], which always wins")
 
 
-def _binds_twice(data: Mapping[str, Any]) -> Iterator[Problem]:
-    first: dict[Bind, KeyPath] = {}
+def _clashing_binds(data: Mapping[str, Any]) -> Iterator[Problem]:
+    before: list[tuple[KeyPath, Bind]] = []
     for path, bind in _binds(data):
-        if (bind.path or bind.port) and (earlier := first.setdefault(bind, path)) != path:
-            yield Problem(path, f"{bind} is taken already by {show_path(earlier)}")
+        for earlier, other in before:
+            if bind == other and (bind.path or bind.port):
+                yield Problem(path, f"{bind} is taken already by {show_path(earlier)}")
+                break
+            if (wildcard := _covering(bind, other)) is not None:
+                message = f"{bind} clashes with {other} of {show_path(earlier)}"
+                hint = f"{wildcard} is that port on {_WILDCARDS[wildcard.host]}"
+                yield Problem(path, message, hint)
+                break
+        before.append((path, bind))
+
+
+def _covering(one: Bind, other: Bind) -> Bind | None:
+    """Return which of two binds takes the port of the other too; which addresses a name has is not known here."""
+    if one.path or other.path or not one.port or one.port != other.port:
+        return None
+    for wide, narrow in ((one, other), (other, one)):
+        v6 = ":" in narrow.host
+        v4 = not v6 and narrow.host.rpartition(".")[2].isdecimal()
+        if wide.host == "" or (wide.host == "0.0.0.0" and v4) or (wide.host == "::" and v6):
+            return wide
+    return None
 
 
 def _binds(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Bind]]:
-    for place, value in enumerate(_list(data, "listeners")):
-        if listener := _attempt(Listener, value):
-            yield ("listeners", place, "bind"), listener.bind
-    if admin := _attempt(Admin, data.get("admin")):
-        yield ("admin", "bind"), admin.bind
-    if registry := _attempt(EmbeddedRegistry, data.get("registry")):
-        yield ("registry", "bind"), registry.bind
+    written: list[tuple[KeyPath, Any]] = [
+        (("listeners", place), listener) for place, listener in enumerate(_list(data, "listeners"))
+    ]
+    written.append((("admin",), data.get("admin")))
+    registry = data.get("registry")
+    if isinstance(registry, dict):
+        written.append((("registry",), {"bind": EmbeddedRegistry.model_fields["bind"].default, **registry}))
+    for path, value in written:
+        if isinstance(value, dict) and (bind := _read(parse_bind, value.get("bind"))):
+            yield (*path, "bind"), bind
+
+
+def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    rules: list[tuple[KeyPath, Rule]] = [
+        (("discovery",), one_source),
+        (("discovery", "consul"), one_token),
+        (("health", "probe"), one_probe),
+    ]
+    for steps, rule in rules:
+        part, whole = _at(service, steps), (*path, *steps)
+        if isinstance(part, dict):
+            given = {key for key, value in part.items() if value is not None or (*whole, key) in unresolved}
+            if message := rule(given):
+                yield Problem(whole, message)
+    static = _at(service, ("discovery", "static"))
+    if isinstance(static, list):
+        whole = (*path, "discovery", "static")
+        known = (
+            None if (*whole, place, "id") in unresolved else _identity(value) for place, value in enumerate(static)
+        )
+        for place, message in repeated(known):
+            yield Problem((*whole, place), message)
+
+
+def _identity(instance: Any) -> str | None:
+    if isinstance(instance, dict):
+        given = instance.get("id")
+        if given is not None:
+            return given if isinstance(given, str) and given else None
+        instance = instance.get("address")
+    address = _read(parse_address, instance)
+    return str(address) if address else None
+
+
+def _at(value: Any, steps: tuple[str | int, ...]) -> Any:
+    for step in steps:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:
@@ -64,8 +142,20 @@ def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
 def _attempt(model: type[M], value: Any) -> M | None:
     try:
         return model.model_validate(value)
     except ValidationError:
+        return None
+
+
+def _read(form: Callable[[object], T], value: object) -> T | None:
+    try:
+        return form(value)
+    except ValueError:
         return None

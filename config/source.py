@@ -13,7 +13,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from config.errors import ConfigError, KeyPath, Problem
-from config.units import show
+from config.units import short, show
 
 MAX_NODES = 100_000  # with every alias written out: a small file can stand for billions (the billion laughs)
 MAX_DEPTH = 64
@@ -26,7 +26,7 @@ _NULL = re.compile("|~|null|Null|NULL")
 _TRUE = re.compile("true|True|TRUE")
 _FALSE = re.compile("false|False|FALSE")
 _INT = re.compile("[-+]?[0-9]{1,1000}")  # Python refuses to read many more digits than that
-_OCTAL_OR_HEX = re.compile("0o[0-7]+|0x[0-9a-fA-F]+")
+_OCTAL_OR_HEX = re.compile("0o[0-7]{1,1000}|0x[0-9a-fA-F]{1,1000}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NO_FINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
@@ -193,7 +193,9 @@ class _Builder:
             return None
         key = resolve(node.value) if node.tag == _PLAIN else node.value
         if not isinstance(key, str):
-            self.problems.append(Problem(path, f'the key {show(key)} must be text; write "{node.value}"', line=line))
+            self.problems.append(
+                Problem(path, f'the key {show(key)} must be text; write "{short(node.value)}"', line=line)
+            )
             return None
         return key
 

@@ -72,6 +72,10 @@ def _consul_url(url: str) -> str:
 
 
 def _consul_token(token: SecretStr) -> SecretStr:
+    if not token.get_secret_value():
+        raise ValueError(
+            "must not be empty: set the variable that it is taken from, or leave token out to ask without one"
+        )
     if not _visible(token.get_secret_value()):  # the value is not shown: errors end up in logs
         raise ValueError("must be a token without spaces, line breaks or special characters")
     return token

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
 LONGEST = 365 * 86400.0  # seconds; anything longer is a slip of the pen, and some timers overflow
 SHOWN = 60  # characters of a wrong value that an error repeats
+LONGEST_WORD = 1000  # characters of a number; Python refuses to read many more digits than that
 UNIX_PATH_MAX = 107  # bytes; sockaddr_un holds 108 with the closing NUL (unix(7))
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -43,8 +44,16 @@ def show(value: object) -> str:
             return "a mapping"
         case list() | tuple():
             return "a list"
-    text = repr(value)
+    return short(repr(value))
+
+
+def short(text: str) -> str:
+    """Cut what is longer than an error should repeat."""
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _is_word(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= LONGEST_WORD
 
 
 def is_number(value: object) -> bool:
@@ -57,12 +66,12 @@ def parse_duration(value: object) -> float:
     seconds: float | Decimal | None = None
     if is_number(value):
         seconds = value  # type: ignore[assignment]  # mypy cannot see through is_number
-    elif isinstance(value, str) and re.fullmatch(_NUMBER, value):
+    elif _is_word(value) and re.fullmatch(_NUMBER, value):
         seconds = Decimal(value)
-    elif isinstance(value, str) and value and (found := _DURATION.fullmatch(value)):
+    elif _is_word(value) and value and (found := _DURATION.fullmatch(value)):
         parts = zip(found.groups(), _DURATION_UNITS, strict=True)
         seconds = sum((Decimal(number) * unit for number, unit in parts if number), Decimal(0))
-    if seconds is None or math.isnan(seconds):
+    if seconds is None or (isinstance(seconds, float) and math.isnan(seconds)):
         raise ValueError(f"must be a duration such as 500ms, 5s, 1m30s or 2h, not {show(value)}")
     if seconds < 0:
         raise ValueError(f"must be a duration of 0s or more, such as 500ms, 5s or 1m30s, not {show(value)}")
@@ -89,7 +98,7 @@ def parse_size(value: object) -> int:
     """Read `64KiB`, `1MiB`, `10MB`, or a number of bytes; return bytes."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and (found := _SIZE.fullmatch(value)) and found[2] in _SIZE_UNITS:
+    if _is_word(value) and (found := _SIZE.fullmatch(value)) and found[2] in _SIZE_UNITS:
         return int(found[1]) * _SIZE_UNITS[found[2]]
     raise ValueError(
         f"must be a size such as 512B, 64KiB or 1MiB (units: B, KB, MB, GB, KiB, MiB, GiB), not {show(value)}"
@@ -106,7 +115,7 @@ def format_size(size: int) -> str:
 
 def parse_share(value: object) -> float:
     """Read `50%` or `0.5`; return a float from 0 to 1."""
-    if isinstance(value, str) and (found := _SHARE.fullmatch(value)):
+    if _is_word(value) and (found := _SHARE.fullmatch(value)):
         number, percent = float(found[1]), bool(found[2])
     elif is_number(value):
         number, percent = value, False  # type: ignore[assignment]  # mypy cannot see through is_number
@@ -182,6 +191,17 @@ def parse_bind(value: object) -> Bind:
     return Bind(*_host_and_port(value, "127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/pointsman.sock"))
 
 
+def parse_tcp_bind(value: object) -> Bind:
+    """Read what `parse_bind` reads, but for unix sockets."""
+    bind = parse_bind(value)
+    if bind.path:
+        raise ValueError(
+            "must be host:port such as 127.0.0.1:8500, since Consul's clients do not know unix sockets, "
+            f"not {show(value)}"
+        )
+    return bind
+
+
 def _host_and_port(value: object, examples: str) -> tuple[str, int]:
     wrong = f"must be an address such as {examples}, not {show(value)}"
     if not isinstance(value, str):
@@ -209,7 +229,7 @@ def _host(host: str, wrong: str) -> str:
         if host and host.rpartition(".")[2].isdecimal():
             return str(ipaddress.IPv4Address(host))
     except ValueError as error:
-        raise ValueError(f"{wrong}; {error}") from None
+        raise ValueError(f"{wrong}; {short(str(error))}") from None
     if host == "*":
         raise ValueError(f"{wrong}; all addresses are written without a host, as in :8080")
     if host and not _HOST_NAME.fullmatch(host):
@@ -230,7 +250,7 @@ def at_least(least: Any, form: Callable[[Any], str]) -> AfterValidator:
 
     def check(value: Any) -> Any:
         if value < least:
-            raise ValueError(f"must be at least {form(least)}, not {form(value)}")
+            raise ValueError(f"must be at least {form(least)}, not {short(form(value))}")
         return value
 
     return AfterValidator(check)
@@ -241,7 +261,7 @@ def at_most(most: Any, form: Callable[[Any], str]) -> AfterValidator:
 
     def check(value: Any) -> Any:
         if value > most:
-            raise ValueError(f"must be at most {form(most)}, not {form(value)}")
+            raise ValueError(f"must be at most {form(most)}, not {short(form(value))}")
         return value
 
     return AfterValidator(check)
@@ -287,6 +307,18 @@ BindText = Annotated[
             "type": "string",
             "pattern": r"^(?:unix:/.+|(?:\[[^\[\]]+\]|[^\[\]:]*):[0-9]{1,5})$",
             "examples": ["127.0.0.1:8080", "[::1]:8080", ":8080", "unix:/run/pointsman.sock"],
+        }
+    ),
+]
+TcpBindText = Annotated[
+    Bind,
+    PlainValidator(parse_tcp_bind),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(?:\[[^\[\]]+\]|[^\[\]:]*):[0-9]{1,5}$",
+            "examples": ["127.0.0.1:8500", "[::1]:8500", ":8500"],
         }
     ),
 ]

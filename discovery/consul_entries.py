@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from config.units import parse_address, show
-from discovery.instance import MAX_WEIGHT, NO_METADATA, Availability, Instance
+from discovery.instance import MAX_WEIGHT, NO_METADATA, Availability, Instance, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,11 +33,13 @@ def read_entry(entry: object) -> Instance:
     if not isinstance(entry, dict):
         raise ValueError(f"must be an object, not {show(entry)}")
     node, service = _object(entry, "Node"), _object(entry, "Service")
-    name, service_id = _text(node, "Node"), _text(service, "ID")
+    name, service_id = one_line("Node", _text(node, "Node")), one_line("ID", _text(service, "ID"))
     if not name or not service_id:
         raise ValueError("has no Node.Node or no Service.ID")
     # Consul's own rule: a service without an address is reached at its node's.
     host, port = _text(service, "Address") or _text(node, "Address"), service.get("Port")
+    if not isinstance(port, int) or isinstance(port, bool):
+        raise ValueError(f"Port must be a whole number, not {show(port)}")
     place = parse_address(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     metadata = _texts(service, "Meta")
     availability, reason, is_warning = _state(entry.get("Checks"))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from config.units import parse_address, show
-from discovery.instance import MAX_WEIGHT, NO_METADATA, Availability, Instance
+from discovery.instance import MAX_WEIGHT, NO_METADATA, Availability, Instance, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,7 +134,7 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
         return ""
     if not _is_scalar(value):
         raise ValueError(f"{key} must be a text, not {show(value)}")
-    return str(value)
+    return one_line(key, str(value))
 
 
 def _weight(value: object) -> int:

@@ -14,6 +14,16 @@ NO_METADATA: Mapping[str, str] = MappingProxyType({})
 MAX_WEIGHT = 65535  # Consul's own bound
 
 
+LONGEST_NAME = 512  # characters of an identity, a zone, an address
+
+
+def one_line(what: str, text: str) -> str:
+    """Return a text that is to be shown in logs, metrics and answers; raise ValueError if it is not fit for that."""
+    if len(text) > LONGEST_NAME or not text.isprintable():
+        raise ValueError(f"{what} must be one printable line of at most {LONGEST_NAME} characters")
+    return text
+
+
 class Availability(enum.Enum):
     """What the registry says of an instance; what we ourselves know of it is the endpoint's health."""
 

@@ -31,6 +31,7 @@ class Keeper:
     `publish` gets each snapshot that differs from the one in force; it is called in the event loop and must not fail.
     `journal` gets each notable event: a kind (`watch_failed`, `watch_recovered`, `empty_held`, `empty_accepted`,
     `unreadable`) and a text for people. `hold` is how many seconds an empty set may be held back: see Guard.
+    `longest_wait` is the cap of the back-off, in seconds; small where it costs nobody much to be asked again.
 
     The rest is for the metrics and the admin API to read:
 
@@ -52,6 +53,7 @@ class Keeper:
         journal: Callable[[str, str], None],
         clock: Callable[[], float] = time.monotonic,
         source: random.Random | None = None,
+        longest_wait: float = 10.0,
     ) -> None:
         self.service = service
         self.name = name
@@ -65,7 +67,7 @@ class Keeper:
         self._journal = journal
         self._clock = clock
         self._guard = Guard(hold)
-        self._backoff = Backoff(source or random.Random())
+        self._backoff = Backoff(source or random.Random(), cap=longest_wait)
         self._unreadable: frozenset[str] = frozenset()
         self._next_warning = float("-inf")
         self._timer: asyncio.TimerHandle | None = None

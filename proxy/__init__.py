@@ -3,10 +3,11 @@
 A request, in the order in which it passes:
 
     listener.py      a bound address and its clients          downstream.py   a client's connection
-    heads.py         reading a message's head                 bodies.py       where a body ends
+    heads.py         reading a message's head                 fields.py       what its field lines mean
+    bodies.py        where a body ends                        buffers.py      how much of it we hold
     routes.py        from a request to its service            exchange.py     one request and its response
     connections.py   idle connections to an endpoint          upstream.py     an instance's connection
-    answers.py       what we answer by ourselves              reading.py      bounded pieces for large bodies
+    answers.py       what we answer by ourselves
 
 Around it:
 
@@ -19,5 +20,6 @@ Around it:
 And the whole:
 
     assemble.py      from the configuration to parts          application.py  starts and ends them
-    cli.py           the command line                         demo.py, sample.py, registry_command.py
+    command.py       where the command begins                 cli.py          the command line
+    demo.py, sample.py, registry_command.py
 """

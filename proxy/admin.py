@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from prometheus_client import exposition
 
-from proxy.listener import BindError
+from proxy.listener import BindError, bind_unix, remove_socket, why_unbound
 from proxy.metrics import Collector
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Admin:
     def __init__(self, application: Application, bind: Bind) -> None:
         self._application = application
         self._bind = bind
+        self._bound = False
         self._collector = Collector(application)
         app = web.Application(client_max_size=64 * 1024)
         app.add_routes(
@@ -56,19 +57,22 @@ class Admin:
         await self._runner.setup()
         bind = self._bind
         site: web.BaseSite
-        if bind.path:
-            site = web.UnixSite(self._runner, bind.path)
-        else:
-            site = web.TCPSite(self._runner, bind.host or None, bind.port)
         try:
+            if bind.path:
+                site = web.SockSite(self._runner, bind_unix(bind.path))
+            else:
+                site = web.TCPSite(self._runner, bind.host or None, bind.port)
             await site.start()
+            self._bound = True
         except OSError as error:
             await self._runner.cleanup()
-            raise BindError(f"cannot listen on the admin address {bind}: {error.strerror or error}") from error
+            raise BindError(f"cannot listen on the admin address {bind}: {why_unbound(error)}") from error
 
     async def stop(self) -> None:
         """Answer no more."""
         await self._runner.cleanup()
+        if self._bound and self._bind.path:
+            remove_socket(self._bind.path)
 
     async def _livez(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from balancers.health import Thresholds
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from balancers.pool import Pool
+from config import references
 from config.errors import Problem
 from discovery.consul import ConsulRegistry
 from discovery.file import FileRegistry
@@ -23,20 +24,23 @@ from proxy.routes import Route, Router
 from proxy.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from config import model
     from discovery.registry import Registry
     from proxy.journal import Journal
 
 
-def check_balancers(config: model.Config) -> Iterator[Problem]:
+_LONGEST_WAIT_FOR_A_FILE = 1.0  # seconds until a file that made no sense is read again: its author is mending it
+
+
+def check_balancers(data: Mapping[str, Any]) -> Iterator[Problem]:
     """Find what is wrong with the balancers named, which only those who can load them know."""
-    for name, service in config.services.items():
+    for path, balancer in references.balancers(data):
         try:
-            find(service.balancer.type, service.balancer.options)
+            find(balancer.type, balancer.options)
         except (UnknownPolicyError, PolicyOptionError) as error:
-            yield Problem(("services", name, "balancer"), str(error))
+            yield Problem(path, str(error))
 
 
 def services(config: model.Config, journal: Journal) -> dict[str, Service]:
@@ -97,6 +101,7 @@ def _service(name: str, wanted: model.Service, options: UpstreamOptions, journal
         hold=wanted.guard.hold,
         journal=told,
         clock=time.monotonic,
+        longest_wait=_LONGEST_WAIT_FOR_A_FILE if kind == "file" else 10.0,
     )
     service.registry = kind
     return service

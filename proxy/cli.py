@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import platform
+import resource
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -122,6 +123,9 @@ def registry(bind: Bind, data_dir: Path) -> None:
 @click.option("--registry", "bind", type=_BindType(), default="127.0.0.1:8500", show_default=True, help="The registry.")
 def demo(listen: Bind, admin: Bind, bind: Bind) -> None:
     """Show it at work: a registry, three instances, a listener."""
+    for name, address in (("--listen", listen), ("--admin", admin), ("--registry", bind)):
+        if not (address.host and address.port):
+            raise click.UsageError(f"{name} must be host:port with a port of its own, as in 127.0.0.1:8080")
     logs.set_up("info", "text")
     _exit(_run_to_end(demonstration.show(listen, admin, bind)))
 
@@ -133,6 +137,7 @@ def version() -> None:
 
 
 async def _serve(config: Config) -> int:
+    _raise_file_limit()
     # What was loaded so far stays for ever; the collector need not look at it again in every full collection.
     gc.collect()
     gc.freeze()
@@ -141,6 +146,13 @@ async def _serve(config: Config) -> int:
     if application.died:
         click.echo(f"pointsman: ended because {application.died}", err=True)
     return status
+
+
+def _raise_file_limit() -> None:
+    """Allow as many connections as the system lets us have: the usual soft limit of 1024 files is for select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _run_to_end(work: Coroutine[object, object, int]) -> int:

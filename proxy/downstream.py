@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.answers import answer
 from proxy.bodies import BodyReader, ChunkedBody, LengthBody
+from proxy.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.exchange import NEVER, Exchange
 from proxy.fields import BadMessageError
 from proxy.heads import END
-from proxy.reading import SIZE, Bounded
-from proxy.upstream import WRITE_HIGH, WRITE_LOW
 
 if TYPE_CHECKING:
     from proxy.heads import RequestHead

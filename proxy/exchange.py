@@ -132,8 +132,11 @@ class Exchange:
         downstream, request = self.downstream, self.request
         timeouts = downstream.listener.timeouts
         downstream.deadline = now + (timeouts.response_head if self.request_whole else timeouts.body_idle)
-        authority = request.authority or upstream.home.authority
-        lines = [request.line, b"Host: " + authority, *request.fields, b"X-Forwarded-Host: " + authority]
+        authority = request.authority
+        if authority:
+            lines = [request.line, b"Host: " + authority, *request.fields, b"X-Forwarded-Host: " + authority]
+        else:  # a client of HTTP/1.0 need not say whom it asks, but we must
+            lines = [request.line, b"Host: " + upstream.home.authority, *request.fields]
         if request.length is None:
             lines.append(b"Transfer-Encoding: chunked")
         if request.expects_continue and not self.request_whole:

@@ -141,6 +141,8 @@ _IN_RESPONSES: dict[bytes, tuple[int, Callable[[bytes], Any]]] = {
     b"connection": (CONNECTION, _read_connection),
     b"keep-alive": (DROP, _ignored),
     b"proxy-connection": (DROP, _ignored),
+    b"proxy-authenticate": (DROP, _ignored),  # between a client and the proxy that it knows of
+    b"proxy-authorization": (DROP, _ignored),
     b"te": (DROP, _ignored),
     b"upgrade": (DROP, _ignored),
     b"transfer-encoding": (CODING, _read_coding),

@@ -129,12 +129,14 @@ class RequestReader:
         judged = False
         start = known.starts.get(line)
         if start is None:
+            start = _read_request_line(line, self._limits.request_line)
             self._judge(head)
             judged = True
-            start = _read_request_line(line, self._limits.request_line)
             known.learn_start(line, start)
         if len(lines) > self._limits.header_count + 3:
             raise BadMessageError(f"more than {self._limits.header_count} header fields", 431)
+        if len(head) - len(line) > self._limits.headers + len(END):
+            raise BadMessageError(f"header fields of more than {self._limits.headers} bytes together", 431)
         request = RequestHead()
         request.method, request.target, request.line, minor_version, absolute = start
         fields: list[bytes] = []
@@ -202,6 +204,9 @@ class RequestReader:
             end.parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             end.reusable = False  # the head is fine, but the parser is done; an upgrade is ours to grant
+        except httptools.HttpParserInvalidMethodError:
+            self._begin_anew()
+            raise BadMessageError("a method that is not known here", 501) from None
         except httptools.HttpParserError as error:
             self._begin_anew()
             raise BadMessageError(str(error)) from None

@@ -75,19 +75,21 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             if self.bind.path:
-                sock = _bind_unix(self.bind.path)
+                sock = bind_unix(self.bind.path)
                 self._server = await loop.create_unix_server(self._accept, sock=sock, backlog=_BACKLOG)
             else:
                 host = self.bind.host or None
                 self._server = await loop.create_server(self._accept, host, self.bind.port, backlog=_BACKLOG)
         except OSError as error:
-            raise BindError(f"cannot listen on {self.bind}: {error.strerror or error}") from error
+            raise BindError(f"cannot listen on {self.bind}: {why_unbound(error)}") from error
 
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""
         self.draining = True
-        if self._server is not None:
+        if self._server is not None and self._server.is_serving():
             self._server.close()
+            if self.bind.path:
+                remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
 
@@ -117,7 +119,12 @@ class Listener:
         return Downstream(self)
 
 
-def _bind_unix(path: str) -> socket.socket:
+def why_unbound(error: OSError) -> str:
+    """Return the system's words for what went wrong; asyncio's repeat the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+
+
+def bind_unix(path: str) -> socket.socket:
     """Bind a socket to `path`. The loop would do so too, but remove the socket of a living process before."""
     _remove_stale_socket(path)
     sock = socket.socket(socket.AF_UNIX)
@@ -127,6 +134,14 @@ def _bind_unix(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def remove_socket(path: str) -> None:
+    """Remove the file of a socket of ours; somebody may have done so before."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def _remove_stale_socket(path: str) -> None:

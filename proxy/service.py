@@ -45,7 +45,8 @@ class Service:
             self.prober.follow(change, self.pool)
 
     def sweep(self, now: float) -> None:
-        """Close connections that have been idle for too long."""
+        """Close connections that have been idle for too long, and tell of a panic that no request has met."""
+        self.pool.settle()
         for connections in self.connections.values():
             connections.expire(now)
 

@@ -9,15 +9,13 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from proxy.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
+from proxy.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.fields import BadMessageError
 from proxy.heads import END
-from proxy.reading import SIZE, Bounded
 
 if TYPE_CHECKING:
     from proxy.connections import Connections
     from proxy.exchange import Exchange
-
-WRITE_HIGH, WRITE_LOW = 32 * 1024, 8 * 1024  # bytes waiting to be written, above and below which the other side pauses
 
 
 class Upstream(asyncio.Protocol):
@@ -166,6 +164,8 @@ class Upstream(asyncio.Protocol):
             if end < 0:
                 if len(data) > limit:
                     raise BadMessageError(f"a head of more than {limit} bytes")
+                if b"\n\n" in data or b"\n\r\n" in data:
+                    raise BadMessageError("lines must end with CR LF")
                 self.silent = False
                 self._partial = data
                 return

@@ -323,7 +323,12 @@ def read(model: type[Read], body: bytes) -> Read:
 
 def _said(problem: Any) -> str:
     place = ".".join(str(part)[:LONGEST_NAME] for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
+    message = (
+        problem["msg"]
+        .removeprefix("Value error, ")
+        .replace("a valid tuple", "a list")
+        .replace("a valid dictionary", "an object")
+    )
     return f"{place}: {message}" if place else message
 
 

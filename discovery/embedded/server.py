@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,15 +166,16 @@ def _started(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> Callab
 async def _bind(host: str, port: int) -> socket.socket:
     """Bind the first address that the host's name has; OSError says what cannot be bound."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = found[0]
-    bound = socket.socket(family, kind, protocol)
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
+        if not host and socket.has_dualstack_ipv6():
+            bound = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        else:
+            found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            bound = socket.create_server(found[0][4][:2], family=found[0][0])
     except OSError as error:
-        bound.close()
-        raise OSError(error.errno, f"the embedded registry cannot listen on {host}:{port}: {error.strerror}") from None
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise OSError(error.errno, f"the embedded registry cannot listen on {shown}: {reason}") from None
     bound.setblocking(False)
     return bound
 

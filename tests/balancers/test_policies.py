@@ -155,6 +155,20 @@ class TestSmoothness:
             for one in members:
                 assert abs(counts[one] - picks * one.instance.weight / total) < 1 + 1e-6
 
+    def test_one_that_comes_and_goes_gets_its_share_of_the_time_it_is_there(self) -> None:
+        members, flapping = endpoints(a=5, b=1, c=1), endpoint("x", 3)
+        source = seeded()
+        balancer: Balancer | None = None
+        picked: Counter[str] = Counter()
+        for turn in range(2000):
+            there = turn % 2 == 0
+            balancer = WeightedRoundRobin([*members, flapping] if there else members, source, balancer)
+            if there:
+                picked.update(names_of(balancer, 20))
+            else:
+                names_of(balancer, 20)
+        assert picked["x"] / picked.total() == pytest.approx(0.3, abs=0.02)
+
     def test_a_newcomer_gets_no_burst(self) -> None:
         members = endpoints(a=1, b=1, c=1)
         balancer = WeightedRoundRobin(members, seeded(), None)

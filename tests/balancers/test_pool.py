@@ -49,6 +49,7 @@ class TestFollowingSnapshots:
         pool, _ = pool_of()
         assert pool.pick() is None
         assert pool.why_none() == "no instance is registered"
+        assert Pool(RoundRobin, random.Random(1)).why_none() == "its registry has not answered yet"
 
     def test_what_was_learned_survives_an_update_that_holds_the_instance(self) -> None:
         pool, _ = pool_of(instance("a"), instance("b"))
@@ -88,7 +89,7 @@ class TestFollowingSnapshots:
         assert len(pool.endpoints) == 2
         pool.update(snapshot(unavailable), now=1.0)
         assert pool.pick() is None
-        assert pool.why_none().startswith("none of its 1 instances is offered by the registry")
+        assert pool.why_none().startswith("its only instance is not offered by the registry")
 
     def test_events_say_what_changed_and_why(self) -> None:
         pool, events = pool_of(instance("a"))
@@ -139,6 +140,12 @@ class TestHealth:
         assert picked(pool) == {"a", "c"}
         assert events[-1][0] == "calm"
 
+    def test_a_panic_is_told_of_though_nobody_asks(self) -> None:
+        pool, events = pool_of(instance("a"))
+        probe(pool, "a", passed=False)
+        pool.settle()
+        assert events[-1][0] == "panic"
+
     def test_half_of_them_is_no_panic(self) -> None:
         pool, _ = pool_of(instance("a"), instance("b"))
         probe(pool, "a", passed=False)
@@ -150,7 +157,8 @@ class TestHealth:
         probe(pool, "a", passed=False)
         probe(pool, "b", passed=False)
         assert pool.pick() is None
-        assert pool.why_none() == "none of its 2 instances is healthy"
+        failure = "3 probes in a row failed, the last one: HTTP 500"
+        assert pool.why_none() == f"none of its 2 instances is healthy; a: {failure}"
 
     def test_one_that_must_pass_first_gets_nothing_before_not_even_in_panic(self) -> None:
         pool, _ = pool_of(instance("a"), thresholds=Thresholds(must_pass_first=True))

@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,8 +14,9 @@ from pydantic import ValidationError
 
 from config.errors import ConfigError, Problem
 from config.load import load, parse
-from config.model import Balancer, Config, Discovery, EmbeddedRegistry, Guard, Limits, Probe, StaticInstance, Timeouts
+from config.model import Balancer, Discovery, EmbeddedRegistry, Guard, Limits, Probe, StaticInstance, Timeouts
 from config.units import Address, Bind
+from proxy.assemble import check_balancers
 
 FOLDER = Path("/etc/pointsman")
 
@@ -269,6 +272,12 @@ MISTAKES = {
     ],
     SMALL + "admin: {bind: ':8080'}": ["p.yaml:6: admin.bind: :8080 is taken already by listeners[0].bind"],
     SMALL + "registry:\n  bind: ':8080'": ["p.yaml:7: registry.bind: :8080 is taken already by listeners[0].bind"],
+    SMALL + "registry: {bind: 'unix:/x'}": [
+        (
+            "p.yaml:6: registry.bind: must be host:port such as 127.0.0.1:8500, "
+            "since Consul's clients do not know unix sockets, not 'unix:/x'"
+        )
+    ],
     SMALL.replace(":8080", ":0") + "admin: {bind: ':0'}": None,
     # what is no configuration at all
     "": ["p.yaml: empty; a configuration has at least listeners, routes and services"],
@@ -315,6 +324,118 @@ log: {level: debug}
     ]
 
 
+def test_no_mistake_hides_those_in_other_keys():
+    text = """\
+listeners: [{bind: "127.0.0.1:42082"}]
+routes: [{service: w}]
+services:
+  w: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1"]}, balancer: nope, health: {probe: {}}}
+  v: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1", "bad"]}, balancer: nope}
+"""
+    known = "random, round_robin, weighted_random, weighted_round_robin"
+    assert sorted(errors_of(text, checks=[check_balancers])) == [
+        f"p.yaml:4: services.w.balancer: there is no balancer 'nope'; there are {known}",
+        "p.yaml:4: services.w.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
+        "p.yaml:4: services.w.health.probe: must have one of http and tcp",
+        f"p.yaml:5: services.v.balancer: there is no balancer 'nope'; there are {known}",
+        "p.yaml:5: services.v.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
+        (
+            "p.yaml:5: services.v.discovery.static[2].address: must be an address such as 10.0.0.5:8080, "
+            "app1.internal:8080 or [fd00::5]:8080, not 'bad'; the port is missing"
+        ),
+    ]
+
+
+def test_a_misspelt_key_hides_nothing_of_its_neighbours():
+    discovery = "{static: [], consul: {service: x, token: x, token_file: y, adres: 1}}"
+    text = SMALL.replace("{static: [10.0.0.1:80]}", discovery)
+    assert errors_of(text + "    health: {probe: {http: /, tcp: true, intervl: 1s}}") == [
+        "p.yaml:5: services.web.discovery.consul.adres: unknown key; did you mean 'address'?",
+        "p.yaml:5: services.web.discovery: has static and consul: keep one of static, file or consul",
+        "p.yaml:5: services.web.discovery.consul: has both token and token_file: keep one of them",
+        "p.yaml:6: services.web.health.probe.intervl: unknown key; did you mean 'interval'?",
+        "p.yaml:6: services.web.health.probe: has both http and tcp: keep one",
+    ]
+
+
+def test_a_variable_without_a_value_counts_as_given():
+    text = SMALL.replace("[10.0.0.1:80]", '[10.0.0.1:80], file: "${FILE}"')
+    assert errors_of(text) == [
+        (
+            "p.yaml:5: services.web.discovery.file: the environment variable FILE is not set; "
+            "set it, or write ${FILE:-default}"
+        ),
+        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file or consul",
+    ]
+
+
+def test_an_empty_token_is_called_empty():
+    text = SMALL.replace("{static: [10.0.0.1:80]}", "{consul: {service: web, token: '${T}'}}")
+    assert errors_of(text, T="") == [
+        (
+            "p.yaml:5: services.web.discovery.consul.token: must not be empty: "
+            "set the variable that it is taken from, or leave token out to ask without one"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "drain_timeout: {}",
+        "drain_timeout: {}s",
+        "limits: {{headers: {}}}",
+        "limits: {{headers: {}KiB}}",
+        "limits: {{header_count: {}}}",
+        "admin: {{bind: 'h:{}'}}",
+        "admin: {{bind: '{}.1:80'}}",
+        "    health: {{panic_threshold: {}}}",
+        "    health: {{panic_threshold: {}%}}",
+        "    health: {{probe: {{http: /, expect: {}}}}}",
+        "    health: {{probe: {{http: /, port: {}}}}}",
+    ],
+)
+@pytest.mark.parametrize("digits", ["9" * 400, "9" * 1000, "9" * 5000, "0x" + "f" * 1000, "0x" + "f" * 5000])
+def test_long_numbers_are_refused_in_short(key, digits):
+    (error,) = errors_of(SMALL + key.format(digits))
+    assert "must " in error
+    assert "Exceeds" not in error
+    assert len(error) < 300
+
+
+def test_a_size_of_many_digits():
+    assert errors_of(SMALL + f"limits: {{headers: {'9' * 5000}KiB}}") == [
+        (
+            "p.yaml:6: limits.headers: must be a size such as 512B, 64KiB or 1MiB "
+            f"(units: B, KB, MB, GB, KiB, MiB, GiB), not '{'9' * 59}…"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listener", "admin", "clash"),
+    [
+        ("0.0.0.0:80", "127.0.0.1:80", "0.0.0.0:80 is that port on all IPv4 addresses"),
+        ("127.0.0.1:80", "0.0.0.0:80", "0.0.0.0:80 is that port on all IPv4 addresses"),
+        (":80", "127.0.0.1:80", ":80 is that port on all addresses"),
+        ("[::]:80", ":80", ":80 is that port on all addresses"),
+        ("[::]:80", "[::1]:80", "[::]:80 is that port on all IPv6 addresses"),
+        ("0.0.0.0:80", "[::]:80", None),
+        ("[::]:80", "127.0.0.1:80", None),
+        ("0.0.0.0:80", "127.0.0.1:81", None),
+        (":0", "127.0.0.1:0", None),
+    ],
+)
+def test_a_wildcard_takes_the_port_of_every_address(listener, admin, clash):
+    text = SMALL.replace(":8080", listener) + f"admin: {{bind: '{admin}'}}"
+    if clash is None:
+        config_of(text)
+    else:
+        assert errors_of(text) == [
+            f"p.yaml:6: admin.bind: {admin} clashes with {listener} of listeners[0].bind; {clash}"
+        ]
+
+
 def test_a_token_is_not_shown_in_an_error():
     text = SMALL.replace("{static: [10.0.0.1:80]}", "\n      consul:\n        service: web\n        token: ${TOKEN}")
     for token in ("12345", "12 345", "1.5"):
@@ -330,8 +451,8 @@ def test_a_password_in_a_url_is_not_shown_in_an_error():
 
 
 def test_checks_of_others_are_told_with_the_rest():
-    def check(config: Config):
-        yield Problem(("services", "web", "balancer"), f"there is no balancer {config.services['web'].balancer.type}")
+    def check(data: Mapping[str, Any]):
+        yield Problem(("services", "web", "balancer"), f"there is no balancer {data['services']['web']['balancer']}")
 
     text = SMALL.replace("{service: web}", "{service: wbe}") + "    balancer: magic\n"
     assert errors_of(text, checks=[check]) == [

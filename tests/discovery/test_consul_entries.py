@@ -94,8 +94,8 @@ def test_the_zone_is_the_service_s_or_the_node_s(node: Any, service: Any, zone: 
     [
         (entry(Port=0), "n1/web-1: must have a port from 1 to 65535"),
         (entry(Port=70000), "n1/web-1: must have a port"),
-        (entry(Port=None), "n1/web-1: must be an address"),
-        (entry(Port="80 "), "n1/web-1: must be an address"),
+        (entry(Port=None), "n1/web-1: Port must be a whole number"),
+        (entry(Port="80 "), "n1/web-1: Port must be a whole number"),
         (entry(Address="10.0.0.5:80"), "n1/web-1: must be an address"),
         (entry(Address="a b"), "n1/web-1: must be an address"),
         (entry(Address="a\r\nX-Evil: 1"), "n1/web-1: must be an address"),
@@ -118,3 +118,15 @@ def test_an_entry_that_makes_no_sense_is_left_out_and_named(given: object, said:
     assert [instance.id for instance in instances] == ["n1/web-0", "n1/web-2"]
     (text,) = unreadable
     assert text.startswith(said)
+
+
+@pytest.mark.parametrize("name", ["x\ud800", "two\nlines", "x" * 513])
+def test_an_identity_must_be_fit_to_be_shown(name: str):
+    instances, unreadable = read_entries([entry(), entry(ID=name)])
+    assert [instance.id for instance in instances] == ["n1/web-1"]
+    assert unreadable[0].endswith("ID must be one printable line of at most 512 characters")
+
+
+def test_a_port_is_a_number():
+    _, unreadable = read_entries([entry(Port="80")])
+    assert unreadable == ("n1/web-1: Port must be a whole number, not '80'",)

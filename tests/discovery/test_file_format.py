@@ -123,3 +123,12 @@ def test_yaml_that_was_cut_short_may_still_be_a_list_with_one_wrong_entry():
 
 def test_a_byte_order_mark_is_no_harm():
     assert parse(b"\xef\xbb\xbf[]", is_json=True) == ((), ())
+
+
+@pytest.mark.parametrize("name", ["x\\ud800", "two\\nlines", "x" * 513])
+def test_an_identity_must_be_fit_to_be_shown(name: str):
+    instances, unreadable = parse(
+        f'["10.0.0.5:80", {{"address": "10.0.0.6:80", "id": "{name}"}}]'.encode(), is_json=True
+    )
+    assert [instance.id for instance in instances] == ["10.0.0.5:80"]
+    assert unreadable[0].endswith("id must be one printable line of at most 512 characters")

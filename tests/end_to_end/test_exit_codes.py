@@ -5,17 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.servers.instances import Instances
 from tests.servers.pointsman import COMMAND
 from tests.servers.ports import free_port, free_ports
-from tests.servers.program import Program, ask, is_well
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.servers.program import Program, ask, is_well, until
 
 GOOD = """
 listeners: [{{bind: "127.0.0.1:{port}"}}]
@@ -106,6 +103,8 @@ def test_a_port_in_use_is_3(key: str, file: Path) -> None:
         ["run", "--listen", "nowhere", "--to", "127.0.0.1:80"],
         ["run", "--listen", "127.0.0.1:80", "--to", "127.0.0.1:81", "--balancer", "best"],
         ["validate"],
+        ["demo", "--registry", "127.0.0.1:0"],
+        ["demo", "--admin", "unix:/nowhere"],
         ["walk"],
     ],
     ids=" ".join,
@@ -127,3 +126,28 @@ def test_without_a_file(tmp_path: Path) -> None:
             proxy.signal(signal.SIGINT)
             assert proxy.wait(10) == 0
     assert answers in (["one", "two"] * 2, ["two", "one"] * 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_is_still_loading_ends_it_quietly(number: signal.Signals) -> None:
+    starting = subprocess.Popen(
+        [COMMAND, "run", "--listen", f"127.0.0.1:{free_port()}", "--to", "127.0.0.1:9"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: "site-packages" in Path(f"/proc/{starting.pid}/maps").read_text(), "its libraries are being loaded")
+    starting.send_signal(number)
+    _, complaints = starting.communicate(timeout=20)
+    assert starting.returncode == 0
+    assert "Traceback" not in complaints
+
+
+def test_as_many_files_may_be_open_as_the_system_allows(tmp_path: Path) -> None:
+    port = free_port()
+    command = [COMMAND, "run", "--listen", f"127.0.0.1:{port}", "--to", "127.0.0.1:9"]
+    with Program(command, tmp_path / "log", lambda: "listening on" in (tmp_path / "log").read_text()) as program:
+        limits = Path(f"/proc/{program.pid}/limits").read_text()
+        [line] = [line for line in limits.splitlines() if line.startswith("Max open files")]
+        _, _, _, soft, hard, _ = line.split()
+        assert soft == hard

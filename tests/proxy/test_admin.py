@@ -91,3 +91,20 @@ async def test_events_tell_what_happened_in_order(tmp_path: Path) -> None:
         assert (await pointsman.admin("/api/v1/events?service=shop"))[1]["events"] == []
         status, body = await pointsman.admin("/api/v1/events?since=last")
         assert (status, body) == (400, {"error": "since must be a whole number, not 'last'"})
+
+
+async def test_a_request_before_the_first_snapshot_is_told_so(tmp_path: Path) -> None:
+    async with running({"services": {"web": {"discovery": {"file": "missing.yaml"}}}}, tmp_path) as pointsman:
+        status, text = await pointsman.get()
+        assert status == 503
+        assert "its registry has not answered yet" in text
+
+
+async def test_a_file_that_was_mended_is_read_again_within_a_second(tmp_path: Path) -> None:
+    services = {"web": {"discovery": {"file": "broken.yaml"}}, "shop": {"discovery": {"consul": {"service": "shop"}}}}
+    async with running({"services": services}, tmp_path) as pointsman:
+        waits = {
+            name: max(service.keeper._backoff.next() for _ in range(20))
+            for name, service in pointsman.application.services.items()
+        }
+    assert waits["web"] <= 1.0 < waits["shop"] <= 10.0

@@ -12,6 +12,7 @@ from proxy.heads import HeadLimits, RequestReader
 from proxy.listener import BindError, Listener, Timeouts
 from proxy.routes import Router
 from proxy.service import Service
+from tests.proxy.running import running
 from tests.proxy.scripted import GET, OK, OK_SENT, proxying, until
 
 if TYPE_CHECKING:
@@ -102,3 +103,23 @@ async def test_clients_are_counted() -> None:
             client.close()
         await until(lambda: proxy.listener.clients == 0)
         assert proxy.listener.accepted == 3
+
+
+async def test_the_socket_of_a_listener_goes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    one = listener(Bind(path=str(path)))
+    await one.start()
+    assert path.exists()
+    one.drain()
+    assert not path.exists()
+    one.drain()
+
+
+async def test_the_admin_address_leaves_the_socket_of_a_living_process_alone_too(tmp_path: Path) -> None:
+    config = {"services": {"web": {"discovery": {"static": ["127.0.0.1:9"]}}}, "admin": {"bind": f"unix:{tmp_path}/s"}}
+    async with running(config):
+        with pytest.raises(BindError, match=r"cannot listen on the admin address .*: Address already in use"):
+            async with running(config):
+                pass
+        assert (tmp_path / "s").exists()
+    assert not (tmp_path / "s").exists()

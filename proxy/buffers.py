@@ -1,4 +1,4 @@
-"""Reading a body of some size: at most 64 KiB at a time.
+"""How much of a connection's bytes we hold at a time.
 
 A head, and whatever came with it, is read as the loop hands it out: that is the cheapest, 0.7 µs a request less. But
 uvloop hands out up to 256 kB at a time, which 200 slow readers turn into 50 MB that wait to be written. So while a body
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-SIZE = 64 * 1024
+SIZE = 64 * 1024  # bytes read at a time of a body, and of requests that come ahead of their turn
+WRITE_HIGH, WRITE_LOW = 32 * 1024, 8 * 1024  # bytes waiting to be written, above and below which the other side pauses
 
 # One buffer serves every connection of the process: the loop fills it, and we copy out of it before anything else runs.
 _buffer = bytearray(SIZE)
