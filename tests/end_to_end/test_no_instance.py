@@ -53,7 +53,8 @@ def assert_refused(answer: Answer, name: str, why: str) -> None:
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json == {"service": name, "error": why}
+    assert answer.json["service"] == name
+    assert answer.json["error"].startswith(why)
 
 
 def test_a_service_without_instances(consul: ConsulAgent, instances: Instances, tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_a_service_without_instances(consul: ConsulAgent, instances: Instances, 
     consul.maintenance("resting-1", True, "moving house")
     with Pointsman(tmp_path, services, routes=[*routes, {"service": "web"}]) as proxy:
         assert_refused(ask(proxy.port, "/lonely"), "lonely.example", "no instance is registered")
-        why = "none of its 1 instances is offered by the registry: draining, down or of weight 0"
+        why = "its only instance is not offered by the registry: draining, down or of weight 0"
         until(lambda: proxy.endpoints("resting.example"), "the resting instance is seen")
         assert_refused(ask(proxy.port, "/resting"), "resting.example", why)
         assert proxy.endpoints("resting.example")["resting-1"]["reason"] == "maintenance: moving house"
@@ -79,7 +80,7 @@ def test_all_ejected_without_panic(instances: Instances, tmp_path: Path) -> None
         assert asked(proxy) == set(NAMES)
         feel(instances, "/unwell", *NAMES)
         until(lambda: states(proxy) == ["ejected"] * 3, "all are ejected")
-        assert_refused(ask(proxy.port, "/"), "web", "none of its 3 instances is healthy")
+        assert_refused(ask(proxy.port, "/"), "web", "none of its 3 instances is healthy; well-")
         assert proxy.service("web")["panic"] is False
         feel(instances, "/well", NAMES[0])
         proxy.until_in_traffic("web", NAMES[0])

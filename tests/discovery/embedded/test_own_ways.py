@@ -74,7 +74,7 @@ MALFORMED: dict[bytes, str] = {
     b'{"Name":"web","Address":"0.0.0.0"}': "Address: is the address to listen on everywhere",
     b'{"Name":"web","Address":"two words"}': "Address: should be an IP address or a host name",
     b'{"Name":"web","Address":"http://x/"}': "Address: should be an IP address or a host name",
-    b'{"Name":"web","Tags":"a"}': "Tags: Input should be a valid tuple",
+    b'{"Name":"web","Tags":"a"}': "Tags: Input should be a list",
     b'{"Name":"web","Tags":[null]}': "Tags.0: Input should be a valid string",
     b'{"Name":"web","Tags":["\\u0007"]}': "Tags.0: holds characters that cannot be printed",
     b'{"Name":"web","Meta":{"a b":"c"}}': "Meta: the key 'a b' should be 1 to 128 letters",
