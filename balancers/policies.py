@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from balancers.balancer import Policy
 
 GROUP = "pointsman.balancers"
-DEFAULT = "weighted_round_robin"
 
 
 class UnknownPolicyError(LookupError):

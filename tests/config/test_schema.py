@@ -3,7 +3,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from config.schema import keys_at, schema
-from tests.config.test_load import CONTRACT, SMALL
+from tests.config.reading import CONTRACT, SMALL
 
 VALIDATOR = Draft202012Validator(schema())
 

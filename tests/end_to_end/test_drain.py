@@ -41,13 +41,16 @@ def clients() -> Iterator[ThreadPoolExecutor]:
 
 
 def pointsman(folder: Path, instances: Instances, drain_timeout: str) -> Pointsman:
-    return Pointsman(folder, {"web": {"discovery": {"static": instances.addresses()}}}, drain_timeout=drain_timeout)
+    discovery = {"static": instances.addresses()}
+    services = {"web": {"discovery": discovery}, "slow": {"discovery": discovery}}
+    routes = [{"path": "/slow", "service": "slow"}, {"service": "web"}]
+    return Pointsman(folder, services, routes=routes, drain_timeout=drain_timeout)
 
 
 def ask_slowly(clients: ThreadPoolExecutor, proxy: Pointsman, seconds: float) -> Future[Answer]:
     """Have a slow request in flight."""
     asked = clients.submit(ask, proxy.port, f"/slow?seconds={seconds}", timeout=60)
-    until(lambda: proxy.service("web")["in_flight"], "the slow request is in flight")
+    until(lambda: proxy.service("slow")["in_flight"], "the slow request is in flight")
     return asked
 
 
@@ -59,8 +62,7 @@ def test_sigterm_under_load(tmp_path: Path, instances: Instances, clients: Threa
     ):
         time.sleep(1)  # of traffic
         assert proxy.readyz().status == 200
-        slow = clients.submit(ask, proxy.port, f"/slow?seconds={SLOW}")
-        time.sleep(0.3)  # until it is well under way
+        slow = ask_slowly(clients, proxy, SLOW)
         told = time.monotonic()
         proxy.signal(signal.SIGTERM)
         until(lambda: proxy.readyz().status == 503, "not ready any more")

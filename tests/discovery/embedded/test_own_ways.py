@@ -164,7 +164,7 @@ async def test_stopping_answers_those_who_wait(tmp_path: Path, session: aiohttp.
     client = Client(server.address, session)
     index = (await client.health("web")).index
     query = asyncio.create_task(client.get(f"/v1/health/service/web?index={index}&wait=5m"))
-    await asyncio.sleep(0.1)
+    await eventually(lambda: how_many_wait(server), 1)
     async with asyncio.timeout(5):
         await server.stop()
         assert (await query).json == []

@@ -1,0 +1,347 @@
+"""A whole file in, all its mistakes out, in plain words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.errors import ConfigError, Problem
+from proxy.assemble import check_balancers
+from tests.config.reading import CONTRACT, SMALL, config_of, errors_of
+
+MISTAKES = {
+    # unknown and missing keys
+    SMALL + "    balncer: random": ["p.yaml:6: services.web.balncer: unknown key; did you mean 'balancer'?"],
+    SMALL + "    Guard: {}": ["p.yaml:6: services.web.Guard: unknown key; did you mean 'guard'?"],
+    SMALL + "log:\n  colour: red": ["p.yaml:7: log.colour: unknown key; valid keys are: format, level"],
+    SMALL + "admin:\n": None,
+    SMALL + "admin: {}": ["p.yaml:6: admin.bind: this key is required"],
+    SMALL + "    balancer: {tipe: x}": ["p.yaml:6: services.web.balancer.type: this key is required"],
+    # wrong types
+    SMALL + "log: loud": ["p.yaml:6: log: must be a mapping, not 'loud'; valid keys are: format, level"],
+    SMALL + "log:": ["p.yaml:6: log: must be a mapping, not nothing; valid keys are: format, level"],
+    SMALL + "log: {level: verbose}": ["p.yaml:6: log.level: must be debug, info, warning or error, not 'verbose'"],
+    SMALL + "    balancer: 5": [
+        "p.yaml:6: services.web.balancer: must be a name or a mapping, not 5; valid keys are: type"
+    ],
+    SMALL + "limits: {header_count: '5'}": [
+        "p.yaml:6: limits.header_count: must be a whole number, not '5'; write it without quotes"
+    ],
+    SMALL + "limits: {header_count: 0}": ["p.yaml:6: limits.header_count: must be at least 1, not 0"],
+    SMALL + "limits: {header_count: 10001}": ["p.yaml:6: limits.header_count: must be at most 10000, not 10001"],
+    SMALL + "limits: {header_count: true}": ["p.yaml:6: limits.header_count: must be a whole number, not true"],
+    SMALL.replace("[{bind: ':8080'}]", "[]"): ["p.yaml:1: listeners: must have at least one item"],
+    SMALL.replace("[{service: web}]", "{service: web}"): ["p.yaml:2: routes: must be a list, not a mapping"],
+    SMALL.replace("[10.0.0.1:80]", "10.0.0.1:80"): [
+        "p.yaml:5: services.web.discovery.static: must be a list, not '10.0.0.1:80'; write [10.0.0.1:80]"
+    ],
+    SMALL.replace("[10.0.0.1:80]", "[80]"): [
+        (
+            "p.yaml:5: services.web.discovery.static[0]: must be an address or a mapping, not 80; "
+            "valid keys are: address, id, metadata, tags, weight, zone"
+        )
+    ],
+    SMALL.replace("web", "7"): [
+        "p.yaml:2: routes[0].service: must be text, but YAML reads this as a number; put it in quotes",
+        'p.yaml:4: services: the key 7 must be text; write "7"',
+    ],
+    SMALL.replace("10.0.0.1:80", "{address: 10.0.0.1:80, zone: true}"): [
+        (
+            "p.yaml:5: services.web.discovery.static[0].zone: must be text, but YAML reads this as true or false; "
+            "put it in quotes"
+        )
+    ],
+    # words with a form
+    SMALL + "drain_timeout: 5 sec": [
+        "p.yaml:6: drain_timeout: must be a duration such as 500ms, 5s, 1m30s or 2h, not '5 sec'"
+    ],
+    SMALL + "timeouts: {connect: 0s}": [
+        "p.yaml:6: timeouts.connect: must be more than 0s; this wait cannot be without an end"
+    ],
+    SMALL + "limits: {headers: 2MiB}": ["p.yaml:6: limits.headers: must be at most 1MiB, not 2MiB"],
+    SMALL + "limits: {headers: 0}": ["p.yaml:6: limits.headers: must be at least 1B, not 0B"],
+    SMALL + "    health: {probe: {tcp: true, interval: 1ms}}": [
+        "p.yaml:6: services.web.health.probe.interval: must be at least 10ms, not 1ms"
+    ],
+    SMALL + "    health: {panic_threshold: 50}": [
+        (
+            "p.yaml:6: services.web.health.panic_threshold: "
+            "must be a share from 0 to 1, or a percentage: write 50% if that is meant"
+        )
+    ],
+    SMALL.replace("{service: web}", "{host: 'a.com:80', path: api, service: web}"): [
+        (
+            "p.yaml:2: routes[0].host: "
+            "must be a host name such as shop.example.com or *.example.com, without a port, not 'a.com:80'"
+        ),
+        (
+            "p.yaml:2: routes[0].path: "
+            "must begin with / and hold no spaces, '?', '#' or unescaped special characters, not 'api'"
+        ),
+    ],
+    SMALL.replace("{service: web}", "{path: /api/*, service: web}"): [
+        "p.yaml:2: routes[0].path: must be written without *, since /api takes everything below it too"
+    ],
+    SMALL.replace("  web:", "  my web:").replace("service: web", "service: my web"): [
+        "p.yaml:2: routes[0].service: must be a name of 1 to 128 letters, digits, '.', '_' or '-', not 'my web'",
+        "p.yaml:4: services[\"my web\"]: must be a name of 1 to 128 letters, digits, '.', '_' or '-', not 'my web'",
+    ],
+    # one of several
+    SMALL.replace("{static: [10.0.0.1:80]}", "{static: [], file: x.yaml}"): [
+        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file or consul"
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{}"): [
+        "p.yaml:5: services.web.discovery: must have one of static, file or consul"
+    ],
+    SMALL + "    health: {probe: {http: /, tcp: true}}": [
+        "p.yaml:6: services.web.health.probe: has both http and tcp: keep one"
+    ],
+    SMALL + "    health: {probe: {rise: 1}}": ["p.yaml:6: services.web.health.probe: must have one of http and tcp"],
+    SMALL + "    health: {probe: {tcp: yes}}": ["p.yaml:6: services.web.health.probe.tcp: must be true, not 'yes'"],
+    SMALL + "    health: {probe: {tcp: true, host: a, expect: 200}}": [
+        "p.yaml:6: services.web.health.probe: has expect and host with tcp: leave out what only http probes have"
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{consul: {service: web, token: a, token_file: b}}"): [
+        "p.yaml:5: services.web.discovery.consul: has both token and token_file: keep one of them"
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{consul: {service: web, address: 127.0.0.1:8500}}"): [
+        (
+            "p.yaml:5: services.web.discovery.consul.address: must be the URL of a Consul agent such as "
+            "http://127.0.0.1:8500 or https://consul.internal:8501, without a path, a query or a user name, "
+            "not '127.0.0.1:8500'"
+        )
+    ],
+    SMALL.replace("[10.0.0.1:80]", "[10.0.0.1:80, {address: h:1}, 10.0.0.1:80]"): [
+        "p.yaml:5: services.web.discovery.static[2]: must differ from item 0: both are 10.0.0.1:80"
+    ],
+    # one part of another
+    SMALL.replace("{service: web}", "{service: wbe}"): [
+        "p.yaml:2: routes[0].service: there is no 'wbe' under services; did you mean 'web'?"
+    ],
+    SMALL.replace("{service: web}", "{service: xyz}"): [
+        "p.yaml:2: routes[0].service: there is no 'xyz' under services; there are: web"
+    ],
+    SMALL.replace("{service: web}", "{host: A.com, service: web}, {host: a.com, service: web}"): [
+        "p.yaml:2: routes[1]: has the same host and path as routes[0], which always wins"
+    ],
+    SMALL + "admin: {bind: ':8080'}": ["p.yaml:6: admin.bind: :8080 is taken already by listeners[0].bind"],
+    SMALL + "registry:\n  bind: ':8080'": ["p.yaml:7: registry.bind: :8080 is taken already by listeners[0].bind"],
+    SMALL + "registry: {bind: 'unix:/x'}": [
+        (
+            "p.yaml:6: registry.bind: must be host:port such as 127.0.0.1:8500, "
+            "since Consul's clients do not know unix sockets, not 'unix:/x'"
+        )
+    ],
+    SMALL.replace(":8080", ":0") + "admin: {bind: ':0'}": None,
+    # what is no configuration at all
+    "": ["p.yaml: empty; a configuration has at least listeners, routes and services"],
+    "# nothing": ["p.yaml: empty; a configuration has at least listeners, routes and services"],
+    "- a": ["p.yaml:1: must be a mapping with the keys listeners, routes and services, not a list"],
+}
+
+
+@pytest.mark.parametrize(("text", "errors"), MISTAKES.items())
+def test_mistakes(text, errors):
+    if errors is None:
+        config_of(text)
+    else:
+        assert errors_of(text) == errors
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines():
+    text = """\
+listeners:
+  - bind: 8080
+routes:
+  - service: wbe
+services:
+  web:
+    discovery: {static: ["${HOST}"]}
+    helth: {}
+    guard: {hold: soon}
+log: {level: info}
+log: {level: debug}
+"""
+    assert errors_of(text) == [
+        (
+            "p.yaml:2: listeners[0].bind: must be an address such as 127.0.0.1:8080, [::1]:8080, :8080 or "
+            "unix:/run/pointsman.sock, not 8080"
+        ),
+        "p.yaml:4: routes[0].service: there is no 'wbe' under services; did you mean 'web'?",
+        (
+            "p.yaml:7: services.web.discovery.static[0]: the environment variable HOST is not set; "
+            "set it, or write ${HOST:-default}"
+        ),
+        "p.yaml:8: services.web.helth: unknown key; did you mean 'health'?",
+        "p.yaml:9: services.web.guard.hold: must be a duration such as 500ms, 5s, 1m30s or 2h, not 'soon'",
+        "p.yaml:11: log: written twice; the first is on line 10",
+    ]
+
+
+def test_no_mistake_hides_those_in_other_keys():
+    text = """\
+listeners: [{bind: "127.0.0.1:42082"}]
+routes: [{service: w}]
+services:
+  w: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1"]}, balancer: nope, health: {probe: {}}}
+  v: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1", "bad"]}, balancer: nope}
+"""
+    known = "random, round_robin, weighted_random, weighted_round_robin"
+    assert sorted(errors_of(text, checks=[check_balancers])) == [
+        f"p.yaml:4: services.w.balancer: there is no balancer 'nope'; there are {known}",
+        "p.yaml:4: services.w.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
+        "p.yaml:4: services.w.health.probe: must have one of http and tcp",
+        f"p.yaml:5: services.v.balancer: there is no balancer 'nope'; there are {known}",
+        "p.yaml:5: services.v.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
+        (
+            "p.yaml:5: services.v.discovery.static[2].address: must be an address such as 10.0.0.5:8080, "
+            "app1.internal:8080 or [fd00::5]:8080, not 'bad'; the port is missing"
+        ),
+    ]
+
+
+def test_a_misspelt_key_hides_nothing_of_its_neighbours():
+    discovery = "{static: [], consul: {service: x, token: x, token_file: y, adres: 1}}"
+    text = SMALL.replace("{static: [10.0.0.1:80]}", discovery)
+    assert errors_of(text + "    health: {probe: {http: /, tcp: true, intervl: 1s}}") == [
+        "p.yaml:5: services.web.discovery.consul.adres: unknown key; did you mean 'address'?",
+        "p.yaml:5: services.web.discovery: has static and consul: keep one of static, file or consul",
+        "p.yaml:5: services.web.discovery.consul: has both token and token_file: keep one of them",
+        "p.yaml:6: services.web.health.probe.intervl: unknown key; did you mean 'interval'?",
+        "p.yaml:6: services.web.health.probe: has both http and tcp: keep one",
+    ]
+
+
+def test_a_variable_without_a_value_counts_as_given():
+    text = SMALL.replace("[10.0.0.1:80]", '[10.0.0.1:80], file: "${FILE}"')
+    assert errors_of(text) == [
+        (
+            "p.yaml:5: services.web.discovery.file: the environment variable FILE is not set; "
+            "set it, or write ${FILE:-default}"
+        ),
+        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file or consul",
+    ]
+
+
+def test_an_empty_token_is_called_empty():
+    text = SMALL.replace("{static: [10.0.0.1:80]}", "{consul: {service: web, token: '${T}'}}")
+    assert errors_of(text, T="") == [
+        (
+            "p.yaml:5: services.web.discovery.consul.token: must not be empty: "
+            "set the variable that it is taken from, or leave token out to ask without one"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "drain_timeout: {}",
+        "drain_timeout: {}s",
+        "limits: {{headers: {}}}",
+        "limits: {{headers: {}KiB}}",
+        "limits: {{header_count: {}}}",
+        "admin: {{bind: 'h:{}'}}",
+        "admin: {{bind: '{}.1:80'}}",
+        "    health: {{panic_threshold: {}}}",
+        "    health: {{panic_threshold: {}%}}",
+        "    health: {{probe: {{http: /, expect: {}}}}}",
+        "    health: {{probe: {{http: /, port: {}}}}}",
+    ],
+)
+@pytest.mark.parametrize("digits", ["9" * 400, "9" * 1000, "9" * 5000, "0x" + "f" * 1000, "0x" + "f" * 5000])
+def test_long_numbers_are_refused_in_short(key, digits):
+    (error,) = errors_of(SMALL + key.format(digits))
+    assert "must " in error
+    assert "Exceeds" not in error
+    assert len(error) < 300
+
+
+def test_a_size_of_many_digits():
+    assert errors_of(SMALL + f"limits: {{headers: {'9' * 5000}KiB}}") == [
+        (
+            "p.yaml:6: limits.headers: must be a size such as 512B, 64KiB or 1MiB "
+            f"(units: B, KB, MB, GB, KiB, MiB, GiB), not '{'9' * 59}…"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listener", "admin", "clash"),
+    [
+        ("0.0.0.0:80", "127.0.0.1:80", "0.0.0.0:80 is that port on all IPv4 addresses"),
+        ("127.0.0.1:80", "0.0.0.0:80", "0.0.0.0:80 is that port on all IPv4 addresses"),
+        (":80", "127.0.0.1:80", ":80 is that port on all addresses"),
+        ("[::]:80", ":80", ":80 is that port on all addresses"),
+        ("[::]:80", "[::1]:80", "[::]:80 is that port on all IPv6 addresses"),
+        ("0.0.0.0:80", "[::]:80", None),
+        ("[::]:80", "127.0.0.1:80", None),
+        ("0.0.0.0:80", "127.0.0.1:81", None),
+        (":0", "127.0.0.1:0", None),
+    ],
+)
+def test_a_wildcard_takes_the_port_of_every_address(listener, admin, clash):
+    text = SMALL.replace(":8080", listener) + f"admin: {{bind: '{admin}'}}"
+    if clash is None:
+        config_of(text)
+    else:
+        assert errors_of(text) == [
+            f"p.yaml:6: admin.bind: {admin} clashes with {listener} of listeners[0].bind; {clash}"
+        ]
+
+
+def test_a_token_is_not_shown_in_an_error():
+    text = SMALL.replace("{static: [10.0.0.1:80]}", "\n      consul:\n        service: web\n        token: ${TOKEN}")
+    for token in ("12345", "12 345", "1.5"):
+        (error,) = errors_of(text, TOKEN=token)
+        assert error.startswith("p.yaml:8: services.web.discovery.consul.token: must be ")
+        assert token not in error
+
+
+def test_a_password_in_a_url_is_not_shown_in_an_error():
+    text = SMALL.replace("{static: [10.0.0.1:80]}", "{consul: {service: web, address: 'http://me:secret@h:8500'}}")
+    (error,) = errors_of(text)
+    assert error.endswith("without a path, a query or a user name")
+
+
+def test_checks_of_others_are_told_with_the_rest():
+    def check(data: Mapping[str, Any]):
+        yield Problem(("services", "web", "balancer"), f"there is no balancer {data['services']['web']['balancer']}")
+
+    text = SMALL.replace("{service: web}", "{service: wbe}") + "    balancer: magic\n"
+    assert errors_of(text, checks=[check]) == [
+        "p.yaml:2: routes[0].service: there is no 'wbe' under services; did you mean 'web'?",
+        "p.yaml:6: services.web.balancer: there is no balancer magic",
+    ]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_no_value_at_any_key_brings_pydantics_words_to_the_user(data):
+    whole = yaml.safe_load(CONTRACT)
+    whole.update(timeouts={"connect": "1s"}, limits={"headers": 1, "header_count": 1}, drain_timeout=1)
+    place = whole
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(VALUES)
+    text = yaml.safe_dump(whole, allow_unicode=False)
+    told = ""
+    try:
+        config_of(text.replace("$", ""))
+    except ConfigError as error:
+        told = str(error)
+    for word in ("Input should", "pydantic", "function-", "Value error", "another value than"):
+        assert word not in told
