@@ -16,8 +16,8 @@ from discovery.file import FileRegistry
 from discovery.instance import Instance
 from discovery.keeper import Keeper
 from discovery.static import StaticRegistry
-from proxy.connections import UpstreamOptions
-from proxy.heads import HeadLimits, RequestReader, ResponseReader
+from proxy.http.connections import UpstreamOptions
+from proxy.http.heads import HeadLimits, RequestReader, ResponseReader
 from proxy.listener import Listener, Timeouts
 from proxy.prober import ProbeOptions, Prober
 from proxy.routes import Route, Router

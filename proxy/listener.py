@@ -9,11 +9,11 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from proxy.downstream import Downstream
+from proxy.http.downstream import Downstream
 
 if TYPE_CHECKING:
     from config.units import Bind
-    from proxy.heads import HeadLimits, RequestReader
+    from proxy.http.heads import HeadLimits, RequestReader
     from proxy.routes import Router
     from proxy.service import Service
 

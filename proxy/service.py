@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from proxy.connections import Connections, UpstreamOptions
 from proxy.counters import Traffic
+from proxy.http.connections import Connections, UpstreamOptions
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint

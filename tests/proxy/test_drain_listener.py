@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.scripted import GET, OK, OK_SENT, proxying, turns, until
+from tests.proxy.http.scripted import GET, OK, OK_SENT, proxying, turns, until
 
 LAST = OK_SENT.replace(b"Via", b"Connection: close\r\nVia")
 

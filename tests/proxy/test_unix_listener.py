@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config.units import Bind
-from proxy.heads import HeadLimits, RequestReader
+from proxy.http.heads import HeadLimits, RequestReader
 from proxy.listener import BindError, Listener, Timeouts
 from proxy.routes import Router
 from proxy.service import Service
+from tests.proxy.http.scripted import GET, OK, OK_SENT, proxying, until
 from tests.proxy.running import running
-from tests.proxy.scripted import GET, OK, OK_SENT, proxying, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.proxy.scripted import Peer
+    from tests.proxy.http.scripted import Peer
 
 SENT = (
     b"GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-Host: shop\r\n"

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from proxy.listener import Timeouts
-from tests.proxy.scripted import GET, GET_SENT, OK, OK_SENT, fill, proxying, turns, until
+from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, fill, proxying, turns, until
 
 TIMES = Timeouts(request_head=10.0, body_idle=30.0, connect=3.0, response_head=40.0, stream_idle=300.0, keepalive=75.0)
 PUT = b"PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 9\r\n\r\n"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.fields import BadMessageError
-from proxy.heads import HeadLimits, RequestHead, RequestReader, ResponseHead, ResponseReader
+from proxy.http.fields import BadMessageError
+from proxy.http.heads import HeadLimits, RequestHead, RequestReader, ResponseHead, ResponseReader
 
 LIMITS = HeadLimits(request_line=200, headers=2000, header_count=8)
 

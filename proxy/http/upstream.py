@@ -8,14 +8,14 @@ import select
 import time
 from typing import TYPE_CHECKING, cast
 
-from proxy.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
-from proxy.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
-from proxy.fields import BadMessageError
-from proxy.heads import END
+from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
+from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
+from proxy.http.fields import BadMessageError
+from proxy.http.heads import END
 
 if TYPE_CHECKING:
-    from proxy.connections import Connections
-    from proxy.exchange import Exchange
+    from proxy.http.connections import Connections
+    from proxy.http.exchange import Exchange
 
 
 class Upstream(asyncio.Protocol):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.scripted import FORWARDED, GET, GET_SENT, OK, OK_SENT, proxying
+from tests.proxy.http.scripted import FORWARDED, GET, GET_SENT, OK, OK_SENT, proxying
 
 VIA = b"Via: 1.1 pointsman\r\n\r\n"
 HOST = b"Host: shop\r\n"

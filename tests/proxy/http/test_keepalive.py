@@ -8,7 +8,7 @@ import pytest
 
 from proxy.listener import Timeouts
 from proxy.routes import Route
-from tests.proxy.scripted import GET, GET_SENT, OK, OK_SENT, proxying, until
+from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, proxying, until
 
 
 async def test_one_connection_to_the_instance_serves_many_clients() -> None:

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from proxy.heads import HeadLimits
+from proxy.http.heads import HeadLimits
 from proxy.routes import Route
-from tests.proxy.scripted import GET, GET_SENT, OK, OK_SENT, proxying
+from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, proxying
 
 LIMITS = HeadLimits(request_line=1000, headers=4000, header_count=20)
 HOST = b"Host: shop\r\n"

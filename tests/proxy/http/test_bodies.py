@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody, chunk, last_chunk
-from proxy.fields import BadMessageError
+from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody, chunk, last_chunk
+from proxy.http.fields import BadMessageError
 
 
 def feed(body: BodyReader, data: bytes, cuts: list[int]) -> tuple[bytes, bytes, bytes]:

@@ -14,8 +14,8 @@ from balancers.policies import find
 from balancers.pool import Pool
 from config.units import Bind
 from discovery.instance import Instance, Snapshot
-from proxy.connections import UpstreamOptions
-from proxy.heads import HeadLimits, RequestReader, ResponseReader
+from proxy.http.connections import UpstreamOptions
+from proxy.http.heads import HeadLimits, RequestReader, ResponseReader
 from proxy.listener import Listener, Timeouts
 from proxy.routes import Route, Router
 from proxy.service import Service

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proxy.scripted import OK, OK_SENT, Peer, Proxy, fill, proxying, turns, until
+from tests.proxy.http.scripted import OK, OK_SENT, Peer, Proxy, fill, proxying, turns, until
 
 if TYPE_CHECKING:
-    from proxy.downstream import Downstream
-    from proxy.upstream import Upstream
+    from proxy.http.downstream import Downstream
+    from proxy.http.upstream import Upstream
 
 MIB = 1024 * 1024
 BOUND = 512 * 1024  # bytes that one direction of one exchange may hold in this process
@@ -155,7 +155,7 @@ async def test_an_instance_that_reads_slowly_holds_the_client_back(framing: byte
 async def test_while_connecting_no_body_is_read() -> None:
     async with proxying(instances=0) as proxy:
         from discovery.instance import Instance
-        from tests.proxy.test_retries import full_port, put
+        from tests.proxy.http.test_retries import full_port, put
 
         port, waiting = full_port()
         put(proxy, Instance("slow", "127.0.0.1", port))

@@ -10,15 +10,15 @@ import struct
 import time
 from typing import TYPE_CHECKING, cast
 
-from proxy.answers import answer
-from proxy.bodies import BodyReader, ChunkedBody, LengthBody
-from proxy.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
-from proxy.exchange import NEVER, Exchange
-from proxy.fields import BadMessageError
-from proxy.heads import END
+from proxy.http.answers import answer
+from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody
+from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
+from proxy.http.exchange import NEVER, Exchange
+from proxy.http.fields import BadMessageError
+from proxy.http.heads import END
 
 if TYPE_CHECKING:
-    from proxy.heads import RequestHead
+    from proxy.http.heads import RequestHead
     from proxy.listener import Listener
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from discovery.instance import Instance
-from proxy import connections as module
-from proxy.connections import MAX_IDLE, Connections, UpstreamOptions
-from proxy.heads import HeadLimits, ResponseReader
-from proxy.upstream import Upstream
-from tests.proxy.scripted import ScriptedInstance, until
+from proxy.http import connections as module
+from proxy.http.connections import MAX_IDLE, Connections, UpstreamOptions
+from proxy.http.heads import HeadLimits, ResponseReader
+from proxy.http.upstream import Upstream
+from tests.proxy.http.scripted import ScriptedInstance, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

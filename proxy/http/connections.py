@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.upstream import Upstream
+from proxy.http.upstream import Upstream
 
 if TYPE_CHECKING:
     from discovery.instance import Instance
-    from proxy.exchange import Exchange
-    from proxy.heads import HeadLimits, ResponseReader
+    from proxy.http.exchange import Exchange
+    from proxy.http.heads import HeadLimits, ResponseReader
 
 _log = logging.getLogger(__name__)
 

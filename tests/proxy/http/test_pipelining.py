@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.routes import Route
-from tests.proxy.scripted import FORWARDED, GET, OK, OK_SENT, Peer, proxying, turns, until
+from tests.proxy.http.scripted import FORWARDED, GET, OK, OK_SENT, Peer, proxying, turns, until
 
 HOST = b"Host: shop\r\n"
 

@@ -9,7 +9,7 @@ import pytest
 
 from discovery.instance import Instance, Snapshot
 from proxy.listener import Timeouts
-from tests.proxy.scripted import GET, GET_SENT, OK, OK_SENT, Peer, Proxy, proxying, until
+from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, Peer, Proxy, proxying, until
 
 POST = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 2\r\n\r\nhi"
 ENOUGH = 0.05  # seconds of a real connect time-out

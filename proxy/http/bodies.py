@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.fields import BadMessageError
+from proxy.http.fields import BadMessageError
 
 _MAX_CHUNK_LINE = 256  # bytes of a chunk's size with its extensions, which nobody uses
 _MAX_TRAILERS = 8192  # bytes of all trailer fields together, those that are dropped included

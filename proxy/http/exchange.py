@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from proxy.answers import answer
-from proxy.bodies import chunk, last_chunk
-from proxy.heads import END
+from proxy.http.answers import answer
+from proxy.http.bodies import chunk, last_chunk
+from proxy.http.heads import END
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from balancers.endpoint import Endpoint
-    from proxy.connections import Connections
-    from proxy.downstream import Downstream
-    from proxy.heads import RequestHead, ResponseHead
+    from proxy.http.connections import Connections
+    from proxy.http.downstream import Downstream
+    from proxy.http.heads import RequestHead, ResponseHead
+    from proxy.http.upstream import Upstream
     from proxy.service import Service
-    from proxy.upstream import Upstream
 
 NEVER = float("inf")
 _JOINED = 16 * 1024  # bytes of content up to which one joined write is cheaper than two

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from proxy.answers import answer
+from proxy.http.answers import answer
 
 
 def test_an_answer_says_what_is_wrong_and_of_which_service() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proxy.scripted import GET, OK, OK_SENT, Peer, Proxy, proxying, turns, until
+from tests.proxy.http.scripted import GET, OK, OK_SENT, Peer, Proxy, proxying, turns, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import httptools
 
-from proxy.fields import (
+from proxy.http.fields import (
     CODING,
     CONNECTION,
     EXPECT,
