@@ -5,9 +5,14 @@ From the inside out:
 - `units`       words with a unit or a form: durations, sizes, shares, addresses, paths
 - `texts`       names, hosts, URL paths, tokens: text that must have a form
 - `statuses`    sets of HTTP statuses
+- `retry_on`    what a request is tried again for
+- `trusted`     the proxies whose word is taken
 - `frozen`      what makes it all immutable
 - `together`    which keys of one mapping go together
-- `model`       every key, with its meaning and its default; `Config` is the root
+- `traffic`     the keys of time-outs, limits and retries, whole and as a lower level has them
+- `logs`        the keys of the log and the access log
+- `model`       every other key, with its meaning and its default; `Config` is the root
+- `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`
 - `source`      YAML text → plain data, with the line of every key, and variables put in
 - `explain`     pydantic's findings → sentences that say what to write

@@ -41,6 +41,8 @@ def _sentence(path: KeyPath, kind: str, value: Any, context: dict[str, Any], mes
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
             hint = "write it without quotes" if isinstance(value, str) and value.strip().isdecimal() else ""
             return Problem(path, f"must be a whole number, not {show(value)}", hint)
+        case "bool_type":
+            return Problem(path, f"must be true or false, not {show(value)}")
         case "greater_than_equal":
             return Problem(path, f"must be at least {context['ge']}, not {show(value)}")
         case "less_than_equal":

@@ -1,7 +1,8 @@
 """Every key of a configuration: its name, what it means, its default.
 
 `Config` is the root, at the end. The descriptions are what `pointsman schema` prints: they are written for the
-person who edits the file. What one part of the file says of another (a route's service must exist) is in references.py.
+person who edits the file. The keys of the traffic are in traffic.py, those of the logs in logs.py; what one part of
+the file says of another (a route's service must exist) is in references.py.
 """
 
 from collections.abc import Mapping
@@ -20,30 +21,49 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from config.frozen import FrozenMapping, Model, one_of, thaw
+from config.logs import AccessLog, Log
 from config.statuses import Statuses
 from config.texts import ConsulUrl, NotEmpty, ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName, Token
 from config.together import Rule, one_probe, one_source, one_token, repeated
+from config.traffic import (
+    Limits,
+    ListenerLimits,
+    ListenerTimeouts,
+    Retries,
+    ServiceLimits,
+    ServiceRetries,
+    ServiceTimeouts,
+    Timeouts,
+)
+from config.trusted import TrustedList, TrustedProxies
 from config.units import (
     AddressText,
     Bind,
     BindText,
     Duration,
+    Int,
     PathText,
     PositiveDuration,
     Share,
-    Size,
     TcpBindText,
     at_least,
-    at_most,
     format_duration,
-    format_size,
 )
 
-KIBI = 1024
-Int = Annotated[int, Field(strict=True)]
+Bool = Annotated[bool, Field(strict=True)]
 Port = Annotated[Int, Field(ge=1, le=65535)]
 Interval = Annotated[Duration, at_least(0.01, format_duration)]
-HeadSize = Annotated[Size, at_least(1, format_size), at_most(KIBI * KIBI, format_size)]
+Consecutive = Annotated[Int, Field(ge=0, le=1000)]
+Forwarded = Literal["x_forwarded", "rfc7239", "both", "none"]
+
+_TRUSTED_PROXIES = (
+    "The proxies in front of this one, whose word about where a request came from is taken: IP addresses, networks "
+    "such as 10.0.0.0/8, and unix for the clients of a unix socket. What others say of it is dropped."
+)
+_FORWARDED = (
+    "Which headers tell the instance where a request came from: x_forwarded (X-Forwarded-For, -Proto and -Host), "
+    "rfc7239 (Forwarded), both or none."
+)
 
 
 class Listener(Model):
@@ -52,6 +72,27 @@ class Listener(Model):
     bind: BindText = Field(
         description="Where to listen: host:port, [ipv6]:port, :port for all addresses of the machine, or unix:/path. "
         "Port 0 lets the system choose one."
+    )
+    timeouts: ListenerTimeouts = Field(
+        default=ListenerTimeouts(), description="How long each wait for its clients may last."
+    )
+    limits: ListenerLimits = Field(
+        default=ListenerLimits(), description="How large its requests may be, and how many connections it has."
+    )
+    trusted_proxies: TrustedList | None = Field(
+        default=None,
+        description=f"{_TRUSTED_PROXIES} Left out: as the top of the file has it.",
+    )
+    forwarded: Forwarded | None = Field(
+        default=None, description=f"{_FORWARDED} Left out: as the top of the file has it."
+    )
+    allow_connect: Bool = Field(
+        default=False,
+        description="true: CONNECT is passed on to an instance, and becomes a tunnel once that answers with a 2xx. "
+        "false: it gets a 405.",
+    )
+    allow_trace: Bool = Field(
+        default=False, description="true: TRACE is passed on to an instance. false: it gets a 405."
     )
 
 
@@ -259,11 +300,38 @@ class Probe(Model):
         return self
 
 
+class Passive(Model):
+    """What traffic tells of an endpoint: one whose requests keep failing is ejected for a time."""
+
+    enabled: Bool = Field(default=True, description="false: no endpoint is ejected for what its requests met.")
+    consecutive_5xx: Consecutive = Field(
+        default=5,
+        description="So many responses in a row with a status of 500 or more eject it; 0 to 1000. 0: they are not "
+        "counted.",
+    )
+    consecutive_local_failures: Consecutive = Field(
+        default=5,
+        description="So many requests in a row without a whole response eject it: connections that failed or broke, "
+        "time-outs, malformed responses; 0 to 1000. 0: they are not counted.",
+    )
+    base_ejection_time: PositiveDuration = Field(
+        default=30.0, description="How long the first ejection lasts; each further one lasts longer."
+    )
+    max_ejection_percent: Share = Field(
+        default=0.1,
+        description="The share of a service's endpoints that may be ejected at a time for what their requests met. "
+        "One always may, as long as another is left.",
+    )
+
+
 class Health(Model):
     """How it is found out which instances work."""
 
     probe: Probe | None = Field(
         default=None, description="The check to make of every instance. Left out: none is made."
+    )
+    passive: Passive = Field(
+        default=Passive(), description="What traffic tells of an endpoint. {enabled: false} does without."
     )
     panic_threshold: Share = Field(
         default=0.5,
@@ -289,6 +357,13 @@ class Service(Model):
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")
     health: Health = Field(default=Health(), description="How it is found out which instances work.")
     guard: Guard = Field(default=Guard(), description="What keeps a registry in trouble from emptying the service.")
+    timeouts: ServiceTimeouts = Field(
+        default=ServiceTimeouts(), description="How long each wait of its requests may last."
+    )
+    limits: ServiceLimits = Field(
+        default=ServiceLimits(), description="How large its requests may be, and how many may be under way or wait."
+    )
+    retries: ServiceRetries = Field(default=ServiceRetries(), description="What is tried again on another endpoint.")
 
 
 class EmbeddedRegistry(Model):
@@ -310,49 +385,6 @@ class Admin(Model):
     bind: BindText = Field(description="Where it listens; 127.0.0.1:9900 keeps it to this machine.")
 
 
-class Log(Model):
-    """What is logged, and how it looks."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is logged.")
-    format: Literal["json", "text"] = Field(
-        default="json", description="json: one JSON object a line, for machines; text: for people."
-    )
-
-
-class Timeouts(Model):
-    """How long each wait may last. 0s means no limit, except for request_head and connect, which need one."""
-
-    request_head: PositiveDuration = Field(
-        default=10.0, description="From the first byte of a request until its line and headers are complete."
-    )
-    body_idle: Duration = Field(default=30.0, description="Between two pieces of a request's body.")
-    connect: PositiveDuration = Field(default=3.0, description="Until an instance accepts a connection.")
-    response_head: Duration = Field(
-        default=30.0, description="From the end of a request until the headers of the instance's response."
-    )
-    stream_idle: Duration = Field(default=300.0, description="Between two pieces of a response's body.")
-    keepalive: Duration = Field(
-        default=75.0, description="How long a client's connection may stay open without a request."
-    )
-    upstream_keepalive: Duration = Field(
-        default=50.0,
-        description="How long an unused connection to an instance is kept. Keep it below the instances' own limit, or "
-        "a request may meet a connection that is just being closed.",
-    )
-
-
-class Limits(Model):
-    """How large a request's head may be; a larger one is refused."""
-
-    request_line: HeadSize = Field(
-        default=8 * KIBI, description="The request line, which holds the method and the URL; 1B to 1MiB."
-    )
-    headers: HeadSize = Field(default=32 * KIBI, description="All headers together; 1B to 1MiB.")
-    header_count: Annotated[Int, Field(ge=1, le=10_000)] = Field(
-        default=100, description="The number of headers; 1 to 10000."
-    )
-
-
 class Config(Model):
     """The configuration of pointsman."""
 
@@ -369,8 +401,21 @@ class Config(Model):
     )
     admin: Admin | None = Field(default=None, description="The admin API and the metrics. Left out: there are none.")
     log: Log = Field(default=Log(), description="What is logged.")
+    access_log: AccessLog | None = Field(
+        default=None, description="A line for each request; {} takes the defaults. Left out: none is written."
+    )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long each wait may last.")
-    limits: Limits = Field(default=Limits(), description="How large a request's head may be.")
+    limits: Limits = Field(
+        default=Limits(), description="How large a request may be, and how much may be under way at a time."
+    )
+    retries: Retries = Field(default=Retries(), description="What is tried again on another endpoint.")
+    trusted_proxies: TrustedList = Field(default=TrustedProxies(), description=_TRUSTED_PROXIES)
+    forwarded: Forwarded = Field(default="x_forwarded", description=_FORWARDED)
+    request_id: Literal["keep", "make", "none"] = Field(
+        default="keep",
+        description="What becomes of X-Request-Id. keep: a client's is passed on, and one is made where it is missing "
+        "or malformed; make: one is always made; none: it is left alone.",
+    )
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
     )

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
 LONGEST = 365 * 86400.0  # seconds; anything longer is a slip of the pen, and some timers overflow
 SHOWN = 60  # characters of a wrong value that an error repeats
@@ -278,6 +278,7 @@ def _text_or_number(pattern: str, number: str, examples: list[str | float]) -> W
     return WithJsonSchema({"anyOf": [texts, {"type": number, "minimum": 0}], "examples": examples})
 
 
+Int = Annotated[int, Field(strict=True)]
 Duration = Annotated[
     float,
     PlainValidator(parse_duration),

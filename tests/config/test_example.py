@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 import config
+from config import levels
 from config.load import load, parse
 from config.schema import schema
+from config.source import read
 
 EXAMPLE = Path(config.__file__).with_name("example.yaml")
 DEFINITIONS = [schema(), *schema()["$defs"].values()]
@@ -26,7 +27,7 @@ def test_it_loads():
 
 
 def test_it_validates():
-    Draft202012Validator(schema()).validate(yaml.safe_load(EXAMPLE.read_text()))
+    Draft202012Validator(schema()).validate(read(EXAMPLE.read_text(), name="example", environ={}).data)
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
@@ -36,15 +37,44 @@ def test_it_shows_every_key(key):
 
 def test_the_values_it_calls_defaults_are_defaults():
     shown = load(EXAMPLE, environ={})
-    text = (
-        "{listeners: [{bind: ':1'}], routes: [{service: web}], services: {web: {discovery: {file: x}}}, registry: {}}"
-    )
+    text = """
+listeners: [{bind: ":1"}]
+routes: [{service: web}]
+services: {web: {discovery: {file: x}}}
+registry: {}
+access_log: {}
+"""
     default = parse(text, name="default", folder=EXAMPLE.parent, environ={})
     assert (shown.timeouts, shown.limits, shown.log) == (default.timeouts, default.limits, default.log)
     assert (shown.registry, shown.drain_timeout) == (default.registry, default.drain_timeout)
+    assert (shown.retries, shown.access_log) == (default.retries, default.access_log)
+    assert (shown.trusted_proxies, shown.forwarded) == (default.trusted_proxies, default.forwarded)
+    assert shown.request_id == default.request_id
+    assert shown.listeners[0].model_copy(update={"bind": default.listeners[0].bind}) == default.listeners[0]
     ours, theirs = shown.services["web"], default.services["web"]
     assert (ours.balancer, ours.guard) == (theirs.balancer, theirs.guard)
-    assert ours.health.panic_threshold == theirs.health.panic_threshold
+    assert (ours.timeouts, ours.limits, ours.retries) == (theirs.timeouts, theirs.limits, theirs.retries)
+    assert (ours.health.panic_threshold, ours.health.passive) == (theirs.health.panic_threshold, theirs.health.passive)
     probe = ours.health.probe
     assert probe is not None
     assert probe == type(probe)(http="/healthz")
+
+
+def test_what_it_shows_of_the_lower_levels_is_whole_and_changes_nothing():
+    text = EXAMPLE.read_text()
+    commented = r"(?m)^ +# (?:timeouts|limits|retries|trusted_proxies|forwarded): (?:[^{\n]*|\{[^}]*\})$"
+    shown = parse(
+        re.sub(commented, lambda found: re.sub("(?m)^( +)# ", r"\1", found[0]), text),
+        name="example",
+        folder=EXAMPLE.parent,
+        environ={},
+    )
+    listener, web = shown.listeners[0], shown.services["web"]
+    for part in (listener.timeouts, listener.limits, web.timeouts, web.limits, web.retries):
+        assert part.model_fields_set == type(part).model_fields.keys()
+    assert listener.model_fields_set == type(listener).model_fields.keys()
+    assert levels.timeouts(shown, listener, web) == shown.timeouts
+    assert levels.limits(shown, listener, web) == shown.limits
+    assert levels.retries(shown, web) == shown.retries
+    assert levels.trusted_proxies(shown, listener) == shown.trusted_proxies
+    assert levels.forwarded(shown, listener) == shown.forwarded

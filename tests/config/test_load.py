@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from config.errors import ConfigError
 from config.load import load
-from config.model import Balancer, Discovery, EmbeddedRegistry, Guard, Limits, Probe, StaticInstance, Timeouts
+from config.model import Balancer, Discovery, EmbeddedRegistry, Guard, Probe, StaticInstance
+from config.traffic import Limits, Timeouts
 from config.units import Address, Bind
 from tests.config.reading import CONTRACT, FOLDER, SMALL, config_of, service_of
 
