@@ -9,6 +9,12 @@ from config.errors import KeyPath, Problem, suggest
 from config.schema import at, keys_at
 from config.units import is_number, show
 
+_LEVELS: tuple[tuple[str, KeyPath], ...] = (
+    ("at the top of the file", ()),
+    ("under a listener", ("listeners", 0)),
+    ("under a service", ("services", "any")),
+)
+
 
 def explain(error: ValidationError, unresolved: Collection[KeyPath] = ()) -> Iterator[Problem]:
     """Yield one problem for each finding.
@@ -35,7 +41,7 @@ def _sentence(path: KeyPath, kind: str, value: Any, context: dict[str, Any], mes
         case "missing":
             return Problem(path, "this key is required")
         case "extra_forbidden":
-            return Problem(path, "unknown key", suggest(str(path[-1]), keys_at(path[:-1]), "valid keys are"))
+            return _unknown_key(path)
         case "string_type":
             return _not_text(path, value)
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
@@ -57,6 +63,16 @@ def _sentence(path: KeyPath, kind: str, value: Any, context: dict[str, Any], mes
         case "literal_error":
             return _not_one_of(path, value)
     return Problem(path, f"must be another value than {show(value)}")
+
+
+def _unknown_key(path: KeyPath) -> Problem:
+    """Say at which other levels of the file the key is known, else which other key was meant."""
+    depth = 2 if path[0] in ("listeners", "services") else 0
+    section, key = path[depth:-1], str(path[-1])
+    homes = [where for where, level in _LEVELS if key in keys_at((*level, *section))]
+    if homes:
+        return Problem(path, "unknown key", f"it belongs {' or '.join(homes)}")
+    return Problem(path, "unknown key", suggest(key, keys_at(path[:-1]), "valid keys are"))
 
 
 def _not_text(path: KeyPath, value: Any) -> Problem:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model
+from config.logs import NAMED_FORMATS, AccessLog
 from config.model import Balancer, EmbeddedRegistry, Route
 from config.together import Rule, one_probe, one_source, one_token, repeated
 from config.units import Bind, parse_address, parse_bind, show
@@ -35,6 +36,16 @@ def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
     for name, service in _mapping(data, "services").items():
         if isinstance(service, dict) and (balancer := _attempt(Balancer, service.get("balancer"))):
             yield ("services", name, "balancer"), balancer
+
+
+def access_log_templates(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the access log's template where it is written as one should be, for those who know which fields there are.
+
+    What stands there for a format by its name is none.
+    """
+    log = _attempt(AccessLog, {"format": _mapping(data, "access_log").get("format")})
+    if log is not None and log.format not in NAMED_FORMATS:
+        yield ("access_log", "format"), log.format
 
 
 def _unknown_services(data: Mapping[str, Any]) -> Iterator[Problem]:

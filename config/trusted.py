@@ -52,7 +52,7 @@ def _parse_item(value: object) -> Network | str:
         return _UNIX
     if isinstance(value, str) and re.fullmatch(_PATTERN, value):
         try:
-            return ipaddress.ip_network(value)
+            return _unmapped(ipaddress.ip_network(value))
         except ValueError:
             meant = _without_host_bits(value)
         if meant is not None:
@@ -65,6 +65,15 @@ def _parse_item(value: object) -> Network | str:
         "must be an IP address such as 10.0.0.5, a network such as 10.0.0.0/8 or fd00::/8, "
         f"or unix for the clients of a unix socket, not {show(value)}"
     )
+
+
+def _unmapped(network: Network) -> Network:
+    """Return the IPv4 network that an IPv4-mapped one (RFC 4291, 2.5.5.2) stands for, any other as it is."""
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def _without_host_bits(text: str) -> Network | None:

@@ -10,10 +10,18 @@ from pydantic import ValidationError
 
 from config.errors import ConfigError
 from config.load import load
-from config.model import Balancer, Discovery, EmbeddedRegistry, Guard, Probe, StaticInstance
-from config.traffic import Limits, Timeouts
+from config.model import Balancer, Discovery, EmbeddedRegistry, Guard, Passive, Probe, StaticInstance
+from config.retry_on import RetryOn
+from config.traffic import Limits, Retries, Timeouts
+from config.trusted import TrustedProxies
 from config.units import Address, Bind
 from tests.config.reading import CONTRACT, FOLDER, SMALL, config_of, service_of
+
+TRAFFIC = """
+retries: {on: [timeout, 502, 5xx], hedge_after: 10ms}
+trusted_proxies: [10.0.0.0/8, unix]
+access_log: {path: access.log, format: "{status}", redact: [X]}
+"""
 
 
 def test_the_contract():
@@ -47,13 +55,53 @@ def test_defaults():
     config = config_of(SMALL)
     assert (config.registry, config.admin, config.log.level, config.log.format) == (None, None, "info", "json")
     assert config.timeouts == Timeouts(
-        request_head=10, body_idle=30, connect=3, response_head=30, stream_idle=300, keepalive=75, upstream_keepalive=50
+        request_head=10,
+        body_idle=30,
+        connect=3,
+        response_head=30,
+        stream_idle=300,
+        request=0,
+        queue=5,
+        keepalive=75,
+        upstream_keepalive=50,
     )
-    assert config.limits == Limits(request_line=8192, headers=32768, header_count=100)
+    assert config.limits == Limits(
+        request_line=8192,
+        headers=32768,
+        header_count=100,
+        body=0,
+        connections=0,
+        connections_per_client=0,
+        requests_per_connection=0,
+        in_flight=0,
+        in_flight_per_endpoint=0,
+        queue=0,
+        queue_per_endpoint=0,
+    )
+    assert config.retries == Retries(
+        attempts=2,
+        on=RetryOn(reset=True),
+        budget=0.2,
+        budget_floor=3,
+        per_try_timeout=0,
+        backoff=0.025,
+        buffer=65536,
+        hedge_after=0,
+    )
+    assert (config.trusted_proxies, config.forwarded, config.request_id) == (TrustedProxies(), "x_forwarded", "keep")
+    assert config.access_log is None
+    assert (config.listeners[0].allow_connect, config.listeners[0].allow_trace) == (False, False)
     assert config.drain_timeout == 30
     web = config.services["web"]
     assert (web.balancer, web.guard) == (Balancer(type="weighted_round_robin"), Guard(hold=60))
     assert (web.health.probe, web.health.panic_threshold) == (None, 0.5)
+    assert web.health.passive == Passive(
+        enabled=True,
+        consecutive_5xx=5,
+        consecutive_local_failures=5,
+        base_ejection_time=30,
+        max_ejection_percent=0.1,
+    )
 
 
 def test_a_balancer_has_its_options_beside_its_type():
@@ -89,7 +137,7 @@ def test_numbers_from_the_environment():
 
 
 def test_the_result_is_immutable_and_can_be_copied():
-    config = config_of(CONTRACT)
+    config = config_of(CONTRACT + TRAFFIC)
     with pytest.raises(ValidationError):
         config.drain_timeout = 1
     with pytest.raises(TypeError):
@@ -99,7 +147,8 @@ def test_the_result_is_immutable_and_can_be_copied():
 
 def test_what_is_dumped_can_be_loaded_and_holds_no_secret():
     text = CONTRACT.replace("balancer: round_robin", "balancer: {type: mine, a: {b: [1]}}")
-    config = config_of(text)
+    text = text.replace("127.0.0.1:8080 ", "127.0.0.1:8080\n    trusted_proxies: [unix, '::1']\n    limits: {body: 0}")
+    config = config_of(text + TRAFFIC)
     dumped = config.model_dump(mode="json", exclude_none=True)
     assert "abc" not in str(dumped)
     assert "abc" not in repr(config)

@@ -89,6 +89,105 @@ MISTAKES = {
         "p.yaml:2: routes[0].service: must be a name of 1 to 128 letters, digits, '.', '_' or '-', not 'my web'",
         "p.yaml:4: services[\"my web\"]: must be a name of 1 to 128 letters, digits, '.', '_' or '-', not 'my web'",
     ],
+    SMALL + "timeouts: {queue: 0s}": [
+        "p.yaml:6: timeouts.queue: must be more than 0s; this wait cannot be without an end"
+    ],
+    SMALL + "limits: {in_flight: -1}": ["p.yaml:6: limits.in_flight: must be at least 0, not -1"],
+    SMALL + "limits: {queue: 1000001}": ["p.yaml:6: limits.queue: must be at most 1000000, not 1000001"],
+    SMALL + "    limits: {in_flight: 5s, body: 1k}": [
+        (
+            "p.yaml:6: services.web.limits.body: "
+            "must be a size such as 512B, 64KiB or 1MiB (units: B, KB, MB, GB, KiB, MiB, GiB), not '1k'"
+        ),
+        "p.yaml:6: services.web.limits.in_flight: must be a whole number, not '5s'",
+    ],
+    SMALL + "retries: {attempts: 11, budget_floor: 1.5, buffer: 17MiB, budget: 20}": [
+        "p.yaml:6: retries.attempts: must be at most 10, not 11",
+        ("p.yaml:6: retries.budget: must be a share from 0 to 1, or a percentage: write 20% if that is meant"),
+        "p.yaml:6: retries.budget_floor: must be a whole number, not 1.5",
+        "p.yaml:6: retries.buffer: must be at most 16MiB, not 17MiB",
+    ],
+    SMALL + "retries: {on: reset}": ["p.yaml:6: retries.on: must be a list, not 'reset'; write [reset]"],
+    SMALL + "    retries:\n      on:\n        - resets\n        - reset\n        - 200\n": [
+        (
+            "p.yaml:8: services.web.retries.on[0]: must be connect, reset, timeout, "
+            "or statuses from 400 to 599 such as 502, 5xx or 502-504, not 'resets'"
+        ),
+        (
+            "p.yaml:10: services.web.retries.on[2]: must be connect, reset, timeout, "
+            "or statuses from 400 to 599 such as 502, 5xx or 502-504, not 200"
+        ),
+    ],
+    SMALL + "trusted_proxies: 10.0.0.0/8": [
+        "p.yaml:6: trusted_proxies: must be a list, not '10.0.0.0/8'; write [10.0.0.0/8]"
+    ],
+    SMALL.replace("':8080'", "':8080', trusted_proxies: [unix, 10.0.0.1/8, proxy]"): [
+        (
+            "p.yaml:1: listeners[0].trusted_proxies[1]: must be a network without host bits, not '10.0.0.1/8'; "
+            "did you mean 10.0.0.0/8, or the address 10.0.0.1 alone?"
+        ),
+        (
+            "p.yaml:1: listeners[0].trusted_proxies[2]: must be an IP address such as 10.0.0.5, "
+            "a network such as 10.0.0.0/8 or fd00::/8, or unix for the clients of a unix socket, not 'proxy'"
+        ),
+    ],
+    SMALL.replace("':8080'", "':8080', forwarded: forwarded, allow_trace: yes, allow_connect: 1"): [
+        "p.yaml:1: listeners[0].forwarded: must be x_forwarded, rfc7239, both or none, not 'forwarded'",
+        "p.yaml:1: listeners[0].allow_connect: must be true or false, not 1",
+        "p.yaml:1: listeners[0].allow_trace: must be true or false, not 'yes'",
+    ],
+    SMALL + "request_id: new": ["p.yaml:6: request_id: must be keep, make or none, not 'new'"],
+    SMALL + "access_log: stdout": [
+        "p.yaml:6: access_log: must be a mapping, not 'stdout'; valid keys are: buffer, format, path, redact, sample"
+    ],
+    SMALL + "access_log: {format: jsn, buffer: 1B, path: '', sample: 101%, redact: [5, '']}": [
+        "p.yaml:6: access_log.path: must be the path of a file or folder, not ''",
+        (
+            "p.yaml:6: access_log.format: must be json, clf, combined, or a template with at least one {field}, "
+            "not 'jsn'; did you mean 'json'?"
+        ),
+        "p.yaml:6: access_log.sample: must be a share from 0% to 100% (0 to 1), not '101%'",
+        "p.yaml:6: access_log.redact[0]: must be text, but YAML reads this as a number; put it in quotes",
+        "p.yaml:6: access_log.redact[1]: must not be empty",
+        "p.yaml:6: access_log.buffer: must be at least 1KiB, not 1B",
+    ],
+    SMALL + 'access_log: {format: "{a}\\n"}': [
+        "p.yaml:6: access_log.format: must be one line, without line breaks or other control characters"
+    ],
+    SMALL + "    health: {passive: false}": [
+        (
+            "p.yaml:6: services.web.health.passive: must be a mapping, not false; valid keys are: base_ejection_time, "
+            "consecutive_5xx, consecutive_local_failures, enabled, max_ejection_percent"
+        )
+    ],
+    SMALL + "    health: {passive: {consecutive_5xx: 1001, base_ejection_time: 0s, max_ejection_percent: 10}}": [
+        "p.yaml:6: services.web.health.passive.consecutive_5xx: must be at most 1000, not 1001",
+        (
+            "p.yaml:6: services.web.health.passive.base_ejection_time: "
+            "must be more than 0s; this wait cannot be without an end"
+        ),
+        (
+            "p.yaml:6: services.web.health.passive.max_ejection_percent: "
+            "must be a share from 0 to 1, or a percentage: write 10% if that is meant"
+        ),
+    ],
+    # keys of another level
+    SMALL + "    timeouts: {keepalive: 1s, request_hed: 1s}": [
+        (
+            "p.yaml:6: services.web.timeouts.keepalive: unknown key; "
+            "it belongs at the top of the file or under a listener"
+        ),
+        "p.yaml:6: services.web.timeouts.request_hed: unknown key; did you mean 'request'?",
+    ],
+    SMALL.replace("':8080'", "':8080', limits: {queue: 1}, retries: {}"): [
+        "p.yaml:1: listeners[0].limits.queue: unknown key; it belongs at the top of the file or under a service",
+        "p.yaml:1: listeners[0].retries: unknown key; it belongs at the top of the file or under a service",
+    ],
+    SMALL + "    access_log: {}": ["p.yaml:6: services.web.access_log: unknown key; it belongs at the top of the file"],
+    SMALL + "health: {}": ["p.yaml:6: health: unknown key; it belongs under a service"],
+    SMALL + "    forwarded: both": [
+        "p.yaml:6: services.web.forwarded: unknown key; it belongs at the top of the file or under a listener"
+    ],
     # one of several
     SMALL.replace("{static: [10.0.0.1:80]}", "{static: [], file: x.yaml}"): [
         "p.yaml:5: services.web.discovery: has static and file: keep one of static, file or consul"
@@ -244,6 +343,12 @@ def test_an_empty_token_is_called_empty():
         "limits: {{headers: {}}}",
         "limits: {{headers: {}KiB}}",
         "limits: {{header_count: {}}}",
+        "limits: {{in_flight: {}}}",
+        "retries: {{buffer: {}KiB}}",
+        "retries: {{on: [{}]}}",
+        "trusted_proxies: ['{}.1']",
+        "trusted_proxies: ['10.0.0.0/{}']",
+        "access_log: {{sample: {}%}}",
         "admin: {{bind: 'h:{}'}}",
         "admin: {{bind: '{}.1:80'}}",
         "    health: {{panic_threshold: {}}}",
@@ -329,6 +434,11 @@ VALUES = st.recursive(
 def test_no_value_at_any_key_brings_pydantics_words_to_the_user(data):
     whole = yaml.safe_load(CONTRACT)
     whole.update(timeouts={"connect": "1s"}, limits={"headers": 1, "header_count": 1}, drain_timeout=1)
+    whole.update(retries={"on": ["reset", 502], "budget": 1}, trusted_proxies=["::1"], request_id="keep")
+    whole.update(access_log={"path": "x", "format": "json", "sample": 1, "redact": ["a"], "buffer": "1MiB"})
+    whole["listeners"][0].update(forwarded="both", allow_trace=True, trusted_proxies=["::1"], limits={"body": 1})
+    whole["services"]["web"].update(timeouts={"connect": 1}, limits={"queue": 1}, retries={"on": [502], "attempts": 1})
+    whole["services"]["web"]["health"]["passive"] = {"enabled": True, "consecutive_5xx": 5}
     place = whole
     while True:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))

@@ -13,7 +13,22 @@ def test_it_is_a_schema():
     assert schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-@pytest.mark.parametrize("text", [CONTRACT, SMALL, SMALL + "    balancer: {type: mine, choices: 2}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        CONTRACT,
+        SMALL,
+        SMALL + "    balancer: {type: mine, choices: 2}",
+        SMALL + "retries: {'on': [reset, connect, 502, 5xx, 502-504], buffer: 0}",
+        SMALL + "    retries: {'on': []}",
+        SMALL + "trusted_proxies: [unix, '::1', 10.0.0.0/8]",
+        SMALL.replace("':8080'", "':8080', trusted_proxies: [], forwarded: none, allow_connect: true"),
+        SMALL + "access_log: {}",
+        SMALL + "access_log: {path: stderr, format: '{status}', redact: []}",
+        SMALL + "    health: {passive: {enabled: false}}",
+        SMALL + "    limits: {body: 0, in_flight: 5}",
+    ],
+)
 def test_it_takes_what_a_user_may_write(text):
     VALIDATOR.validate(yaml.safe_load(text))
 
@@ -26,6 +41,14 @@ def test_it_takes_what_a_user_may_write(text):
         SMALL + "drain_timeout: ''",
         SMALL + "limits: {headers: 8k}",
         SMALL + "admin: {bind: 80}",
+        SMALL + "retries: {'on': reset}",
+        SMALL + "retries: {'on': [200]}",
+        SMALL + "retries: {'on': [resets]}",
+        SMALL + "trusted_proxies: [proxy]",
+        SMALL + "request_id: new",
+        SMALL + "    limits: {connections: 1}",
+        SMALL + "    limits: {in_flight: -1}",
+        SMALL.replace("':8080'", "':8080', allow_trace: 'yes'"),
         SMALL.replace("  web:", "  my web:"),
         SMALL.replace("{static: [10.0.0.1:80]}", "{file: x, static: []}"),
         SMALL + "    health: {probe: {rise: 1}}",
@@ -52,6 +75,10 @@ def test_defaults_are_as_a_user_writes_them():
     assert parts["Probe"]["properties"]["jitter"]["default"] == "10%"
     assert parts["Probe"]["properties"]["expect"]["default"] == ["200-399"]
     assert parts["Service"]["properties"]["balancer"]["default"] == "weighted_round_robin"
+    assert parts["Retries"]["properties"]["on"]["default"] == ["reset"]
+    assert parts["AccessLog"]["properties"]["path"]["default"] == "stdout"
+    assert parts["Passive"]["properties"]["enabled"]["default"] is True
+    assert "default" not in parts["ServiceTimeouts"]["properties"]["connect"]
     assert parts["EmbeddedRegistry"]["properties"]["bind"]["default"] == "127.0.0.1:8500"
 
 
