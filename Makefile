@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test lint format bench bench-quick clean
+.PHONY: run test soak lint format fuzz bench bench-quick clean
 
 run: .venv/installed
 	@$(BIN)/pointsman demo
 
 test: .venv/installed
 	$(BIN)/pytest
+
+# All faults under load, one after the other, for SOAK_SECONDS (600).
+soak: .venv/installed
+	$(BIN)/python -m tests.end_to_end.soak
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -20,6 +24,12 @@ lint: .venv/installed
 format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# For FUZZ_SECONDS, by grammar and, where atheris can be had, by coverage.
+FUZZ_SECONDS ?= 300
+
+fuzz: .venv/installed
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 bench: .venv/installed
 	$(BIN)/python -m bench
@@ -35,4 +45,5 @@ clean:
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing; trying to install Debian's python3-venv"; apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv .venv; }
 	@echo "installing pointsman and what it needs into .venv"
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]' 2>/dev/null || echo "atheris cannot be had here: there will be no fuzzing by coverage"
 	@touch $@

@@ -11,6 +11,8 @@ From the inside out:
 - `together`    which keys of one mapping go together
 - `traffic`     the keys of time-outs, limits and retries, whole and as a lower level has them
 - `logs`        the keys of the log and the access log
+- `etcd`        the keys of a service in etcd
+- `registries`  the keys of the registries that are polled
 - `model`       every other key, with its meaning and its default; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`

@@ -1,8 +1,8 @@
 """Every key of a configuration: its name, what it means, its default.
 
 `Config` is the root, at the end. The descriptions are what `pointsman schema` prints: they are written for the
-person who edits the file. The keys of the traffic are in traffic.py, those of the logs in logs.py; what one part of
-the file says of another (a route's service must exist) is in references.py.
+person who edits the file. The keys of the traffic are in traffic.py, those of the logs in logs.py, those of etcd in
+etcd.py; what one part of the file says of another (a route's service must exist) is in references.py.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
+from config.etcd import Etcd
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.logs import AccessLog, Log
+from config.registries import Dns, Http
 from config.statuses import Statuses
 from config.texts import ConsulUrl, NotEmpty, ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName, Token
-from config.together import Rule, one_probe, one_source, one_token, repeated
+from config.together import SOURCES, obey, one_probe, one_source, one_token, repeated
 from config.traffic import (
     Limits,
     ListenerLimits,
@@ -43,6 +45,7 @@ from config.units import (
     Duration,
     Int,
     PathText,
+    Port,
     PositiveDuration,
     Share,
     TcpBindText,
@@ -51,7 +54,6 @@ from config.units import (
 )
 
 Bool = Annotated[bool, Field(strict=True)]
-Port = Annotated[Int, Field(ge=1, le=65535)]
 Interval = Annotated[Duration, at_least(0.01, format_duration)]
 Consecutive = Annotated[Int, Field(ge=0, le=1000)]
 Forwarded = Literal["x_forwarded", "rfc7239", "both", "none"]
@@ -162,11 +164,6 @@ def _distinct(instances: tuple[StaticInstance, ...]) -> tuple[StaticInstance, ..
     return instances
 
 
-def _obey(rule: Rule, part: Model) -> None:
-    if message := rule({key for key in part.model_fields_set if getattr(part, key) is not None}):
-        raise ValueError(message)
-
-
 class Consul(Model):
     """A service in Consul, watched by blocking queries: a change arrives as soon as Consul knows it."""
 
@@ -191,14 +188,14 @@ class Consul(Model):
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:
-        _obey(one_token, self)
+        obey(one_token, self)
         return self
 
 
 class Discovery(Model):
-    """Where a service's instances are found: exactly one of static, file and consul."""
+    """Where a service's instances are found: exactly one of static, file, consul, etcd, dns and http."""
 
-    model_config = one_of("static", "file", "consul")
+    model_config = one_of(*SOURCES)
 
     static: Annotated[tuple[StaticInstance, ...], AfterValidator(_distinct)] | None = Field(
         default=None,
@@ -210,10 +207,13 @@ class Discovery(Model):
         "A relative path starts at this file's folder.",
     )
     consul: Consul | None = Field(default=None, description="A service in Consul.")
+    etcd: Etcd | None = Field(default=None, description="A service in etcd.")
+    dns: Dns | None = Field(default=None, description="A name in the DNS.")
+    http: Http | None = Field(default=None, description="A JSON document at a URL.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        _obey(one_source, self)
+        obey(one_source, self)
         return self
 
 
@@ -296,7 +296,7 @@ class Probe(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        _obey(one_probe, self)
+        obey(one_probe, self)
         return self
 
 

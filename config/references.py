@@ -13,7 +13,7 @@ from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model
 from config.logs import NAMED_FORMATS, AccessLog
 from config.model import Balancer, EmbeddedRegistry, Route
-from config.together import Rule, one_probe, one_source, one_token, repeated
+from config.together import Rule, dns_port, dns_ttls, one_login, one_probe, one_source, one_token, repeated
 from config.units import Bind, parse_address, parse_bind, show
 
 M = TypeVar("M", bound=Model)
@@ -114,12 +114,16 @@ def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) ->
     rules: list[tuple[KeyPath, Rule]] = [
         (("discovery",), one_source),
         (("discovery", "consul"), one_token),
+        (("discovery", "etcd"), one_login),
+        (("discovery", "dns"), dns_port),
+        (("discovery", "dns"), dns_ttls),
+        (("discovery", "http"), one_token),
         (("health", "probe"), one_probe),
     ]
     for steps, rule in rules:
         part, whole = _at(service, steps), (*path, *steps)
         if isinstance(part, dict):
-            given = {key for key, value in part.items() if value is not None or (*whole, key) in unresolved}
+            given = {key: value for key, value in part.items() if value is not None or (*whole, key) in unresolved}
             if message := rule(given):
                 yield Problem(whole, message)
     static = _at(service, ("discovery", "static"))

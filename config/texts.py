@@ -1,19 +1,33 @@
-"""The values that a user writes as text with a form: names, hosts, URL paths, the URL of an agent, a token.
+"""The values that a user writes as text with a form: names, hosts, URLs and their paths, headers, a token.
 
 Like those of units.py, the functions raise ValueError with a sentence that says what to write.
 """
 
+import ipaddress
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
-from config.units import show
+from config.units import Address, parse_address, show
+
+NAME_SERVER_PORT = 53
 
 _HOST_LABEL = "[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _ROUTE_HOST = re.compile(rf"(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-f:.]+\]")
 _URL_PATH = re.compile(r"/[!-~]*")  # visible ASCII
+_DNS_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DNS_NAME = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*\.?")
+_LONGEST_DNS_NAME = 253  # characters, without the dot at the end (RFC 1035, section 2.3.4)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token (RFC 9110, section 5.6.2)
+_HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
+
+# What a request for a document has of its own: its framing, its connection, its validators, what it can read.
+_OWN_HEADERS = {
+    "accept-encoding", "connection", "content-length", "expect", "if-modified-since", "if-none-match", "keep-alive",
+    "te", "trailer", "transfer-encoding", "upgrade", "x-prometheus-refresh-interval-seconds",
+}  # fmt: skip
 
 
 def _service_name(name: str) -> str:
@@ -56,6 +70,15 @@ def _probe_host(host: str) -> str:
 
 
 def _consul_url(url: str) -> str:
+    return _plain_url(url, "a Consul agent such as http://127.0.0.1:8500 or https://consul.internal:8501")
+
+
+def _etcd_url(url: str) -> str:
+    return _plain_url(url, "an etcd member such as http://127.0.0.1:2379 or https://etcd1.internal:2379")
+
+
+def _plain_url(url: str, examples: str) -> str:
+    """Refuse what is no HTTP URL of a server, or is more than that."""
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -65,13 +88,73 @@ def _consul_url(url: str) -> str:
         fits = fits and parts.path in ("", "/") and not (parts.query or parts.fragment) and "@" not in parts.netloc
     if not fits or not _visible(url):
         raise ValueError(
-            "must be the URL of a Consul agent such as http://127.0.0.1:8500 or https://consul.internal:8501, "
+            f"must be the URL of {examples}, "
             "without a path, a query or a user name" + ("" if "@" in url else f", not {show(url)}")  # no passwords
         )
     return url.removesuffix("/")
 
 
-def _consul_token(token: SecretStr) -> SecretStr:
+def _document_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    else:
+        fits = fits and not parts.fragment and "@" not in parts.netloc
+    if not fits or not _visible(url):
+        raise ValueError(
+            "must be the URL of a document such as http://config.internal/targets.json, without a user name or a '#'"
+            + ("" if "@" in url or "?" in url else f", not {show(url)}")  # no passwords, and no keys in a query
+        )
+    return url
+
+
+def _dns_name(name: str) -> str:
+    numeric = name.rstrip(".").rpartition(".")[2].isdecimal()  # an address; no top-level domain is a number
+    if numeric or not _DNS_NAME.fullmatch(name) or len(name.rstrip(".")) > _LONGEST_DNS_NAME:
+        raise ValueError(
+            f"must be a whole domain name such as web.example.internal or _http._tcp.example.internal, not {show(name)}"
+        )
+    return name
+
+
+def parse_name_server(value: object) -> Address:
+    """Read the IP address of a name server, alone or with a port."""
+    if isinstance(value, Address):
+        return value
+    wrong = (
+        f"must be the IP address of a name server such as 10.0.0.2, 10.0.0.2:5353 or [fd00::2]:53, not {show(value)}"
+    )
+    if not isinstance(value, str):
+        raise ValueError(wrong)
+    try:
+        return Address(str(ipaddress.ip_address(value)), NAME_SERVER_PORT)
+    except ValueError:
+        pass
+    try:
+        address = parse_address(value)
+        ipaddress.ip_address(address.host)
+    except ValueError:
+        raise ValueError(wrong) from None
+    return address
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"must be the name of a header such as X-Api-Key, not {show(name)}")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"must be left out: pointsman itself says what {name} is")
+    return name
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    if not _HEADER_VALUE.fullmatch(value.get_secret_value()):  # it is not shown: it may be a key
+        raise ValueError("must be one line of ASCII characters, not empty, without a space at either end")
+    return value
+
+
+def _token(token: SecretStr) -> SecretStr:
     if not token.get_secret_value():
         raise ValueError(
             "must not be empty: set the variable that it is taken from, or leave token out to ask without one"
@@ -79,6 +162,19 @@ def _consul_token(token: SecretStr) -> SecretStr:
     if not _visible(token.get_secret_value()):  # the value is not shown: errors end up in logs
         raise ValueError("must be a token without spaces, line breaks or special characters")
     return token
+
+
+def _etcd_prefix(prefix: str) -> str:
+    # Without the mark at its end, /services/web would take the keys of /services/web-admin/ too.
+    if not prefix.endswith("/") or not prefix.strip("/") or not prefix.isprintable():
+        raise ValueError(f"must be what the keys begin with, and end in /, such as /services/web/, not {show(prefix)}")
+    return prefix
+
+
+def _password(password: SecretStr) -> SecretStr:
+    if not password.get_secret_value():
+        raise ValueError("must not be empty: set the variable that it is taken from")
+    return password
 
 
 def _visible(text: str) -> bool:
@@ -102,4 +198,21 @@ RoutePath = Annotated[str, AfterValidator(_route_path)]
 ProbePath = Annotated[str, AfterValidator(_probe_path)]
 ProbeHost = Annotated[str, AfterValidator(_probe_host)]
 ConsulUrl = Annotated[str, AfterValidator(_consul_url)]
-Token = Annotated[SecretStr, AfterValidator(_consul_token)]
+DocumentUrl = Annotated[str, AfterValidator(_document_url)]
+DnsName = Annotated[str, AfterValidator(_dns_name)]
+NameServer = Annotated[
+    Address,
+    PlainValidator(parse_name_server),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["10.0.0.2", "10.0.0.2:5353", "[fd00::2]:53"]}),
+]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
+EtcdUrl = Annotated[str, AfterValidator(_etcd_url)]
+EtcdPrefix = Annotated[
+    str,
+    AfterValidator(_etcd_prefix),
+    WithJsonSchema({"type": "string", "pattern": "/$", "examples": ["/services/web/"]}),
+]
+Password = Annotated[SecretStr, AfterValidator(_password)]

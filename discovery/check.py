@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,15 +14,21 @@ from yarl import URL
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# What speaks against this machine, not against the address: no descriptors, no memory.
+OURS = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 BODY_SHOWN = 200  # bytes of a failing answer's body that are kept for people to read
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one try found; `detail` is for people: `HTTP 503: draining`, `connection refused`."""
+    """What one try found; `detail` is for people: `HTTP 503: draining`, `connection refused`.
+
+    `ours` says that it could not be made for want of descriptors or memory: nothing is known of the address.
+    """
 
     passed: bool
     detail: str
+    ours: bool = False
 
 
 async def tcp(host: str, port: int, timeout: float) -> Outcome:
@@ -32,7 +39,7 @@ async def tcp(host: str, port: int, timeout: float) -> Outcome:
     except TimeoutError:
         return Outcome(False, f"no connection within {timeout:g} s")
     except OSError as error:
-        return Outcome(False, f"connection failed: {_reason(error)}")
+        return _unconnected(error)
     writer.close()
     return Outcome(True, "connected")
 
@@ -62,14 +69,15 @@ async def http(
     except TimeoutError:
         return Outcome(False, f"no answer within {timeout:g} s")
     except aiohttp.ClientConnectorError as error:
-        return Outcome(False, f"connection failed: {_reason(error.os_error)}")
+        return _unconnected(error.os_error)
     except (aiohttp.ClientError, ValueError) as error:
         return Outcome(False, f"{type(error).__name__}: {error}")
 
 
-def _reason(error: OSError) -> str:
+def _unconnected(error: OSError) -> Outcome:
     # asyncio puts its own words, with the address in them, where the system's should be.
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    return Outcome(False, f"connection failed: {reason}", error.errno in OURS)
 
 
 def open_session() -> aiohttp.ClientSession:

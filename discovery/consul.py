@@ -20,8 +20,8 @@ import consul.base
 from yarl import URL
 
 from config.units import show
-from discovery.consul_entries import first_line, read_entries
-from discovery.instance import Snapshot
+from discovery.consul_entries import read_entries
+from discovery.instance import Snapshot, first_line
 from discovery.rate import TokenBucket
 from discovery.registry import RegistryError
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from config.units import parse_address, show
-from discovery.instance import MAX_WEIGHT, NO_METADATA, Availability, Instance, one_line
+from discovery.instance import MAX_WEIGHT, NO_METADATA, Availability, Instance, first_line, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-LINE_SHOWN = 200  # characters
 
 NODE_MAINTENANCE = "_node_maintenance"
 SERVICE_MAINTENANCE = "_service_maintenance:"
@@ -81,14 +79,6 @@ def _state(checks: object) -> tuple[Availability, str, bool]:
 
 def _is_maintenance(check_id: object) -> bool:
     return isinstance(check_id, str) and (check_id == NODE_MAINTENANCE or check_id.startswith(SERVICE_MAINTENANCE))
-
-
-def first_line(value: object) -> str:
-    """Return what may be shown of a text that somebody else wrote: one printable line of bounded length."""
-    if not isinstance(value, str):
-        return ""
-    line = next(iter(value.strip().splitlines()), "")[:LINE_SHOWN]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _weight(service: Mapping[str, Any], status: str) -> int:

@@ -1,4 +1,4 @@
-"""Read the text of an instance file: our own list, or the one that Prometheus calls file_sd.
+"""Read the text of a list of instances: our own, or the one that Prometheus calls file_sd and http_sd.
 
 Ours is a list of `host:port` texts and of mappings:
 
@@ -69,7 +69,7 @@ def parse(content: bytes, *, is_json: bool = False) -> tuple[tuple[Instance, ...
     for number, entry in enumerate(entries, 1):
         for name, address, fields in _targets(number, entry, unreadable):
             try:
-                instances.append(_instance(address, fields))
+                instances.append(read_instance(address, fields, "the list of instances says draining"))
             except ValueError as error:
                 unreadable.append(f"{name}: {error}")
     return tuple(instances), tuple(unreadable)
@@ -113,8 +113,13 @@ def _fields(labels: Any) -> Mapping[str, Any]:
     return fields
 
 
-def _instance(address: object, fields: Mapping[str, Any]) -> Instance:
+def read_instance(address: object, fields: Mapping[str, Any], draining: str) -> Instance:
+    """Return the instance that `host:port` and the other fields of our own shape describe.
+
+    `draining` is the reason given if it is one that says so. Raises ValueError when a field makes no sense.
+    """
     place = parse_address(address)
+    is_draining = _is_draining(fields.get("draining"))
     return Instance(
         id=_text(fields, "id") or str(place),
         address=place.host,
@@ -123,8 +128,8 @@ def _instance(address: object, fields: Mapping[str, Any]) -> Instance:
         zone=_text(fields, "zone"),
         tags=_tags(fields.get("tags")),
         metadata=_metadata(fields.get("metadata")),
-        availability=Availability.DRAINING if _is_draining(fields.get("draining")) else Availability.UP,
-        reason="the instance file says draining" if fields.get("draining") else "",
+        availability=Availability.DRAINING if is_draining else Availability.UP,
+        reason=draining if is_draining else "",
     )
 
 

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 MAX_WEIGHT = 65535  # Consul's own bound
-
-
 LONGEST_NAME = 512  # characters of an identity, a zone, an address
+LINE_SHOWN = 200  # characters of a text that somebody else wrote
 
 
 def one_line(what: str, text: str) -> str:
@@ -22,6 +21,14 @@ def one_line(what: str, text: str) -> str:
     if len(text) > LONGEST_NAME or not text.isprintable():
         raise ValueError(f"{what} must be one printable line of at most {LONGEST_NAME} characters")
     return text
+
+
+def first_line(value: object) -> str:
+    """Return what may be shown of a text that somebody else wrote: one printable line of bounded length."""
+    if not isinstance(value, str):
+        return ""
+    line = next(iter(value.strip().splitlines()), "")[:LINE_SHOWN]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 class Availability(enum.Enum):

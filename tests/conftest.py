@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import consul as consul_server
-from tests.servers.fetch import UnavailableError
+from tests.servers import etcd as etcd_server
+from tests.servers import unbound
+from tests.servers.wanted import had_or_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# A busy machine is no fault of the code under test; what hangs is ended by pytest's own time-out.
+settings.register_profile("pointsman", deadline=None)
+settings.load_profile("pointsman")
+
 
 @pytest.fixture(scope="session")
 def consul_program(request: pytest.FixtureRequest) -> Path:
     """The Consul program; skips what needs it when it cannot be had."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    try:
-        with capture.global_and_fixture_disabled():  # the first run downloads, and says so
-            return consul_server.program()
-    except UnavailableError as error:
-        pytest.skip(f"no Consul: {error}")
+    return had_or_skipped(request.config, "Consul", consul_server.program)
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +43,42 @@ def own_consul(consul_program: Path, tmp_path: Path) -> Iterator[consul_server.C
     agent.start()
     yield agent
     agent.stop()
+
+
+@pytest.fixture(scope="session")
+def etcd_program(request: pytest.FixtureRequest) -> Path:
+    """The etcd program; skips what needs it when it cannot be had."""
+    return had_or_skipped(request.config, "etcd", etcd_server.program)
+
+
+@pytest.fixture(scope="session")
+def etcd(etcd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[etcd_server.EtcdServer]:
+    """One etcd for all tests: each writes below a prefix of its own, and leaves the server alone."""
+    server = etcd_server.EtcdServer(tmp_path_factory.mktemp("etcd"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_etcd(etcd_program: Path, tmp_path: Path) -> Iterator[etcd_server.EtcdServer]:
+    """An etcd for one test, which may kill it, freeze it, wipe it and start it again."""
+    server = etcd_server.EtcdServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def unbound_program(request: pytest.FixtureRequest) -> Path:
+    """The name server's program; skips what needs it when it cannot be had."""
+    return had_or_skipped(request.config, "Unbound", unbound.installed)
+
+
+@pytest.fixture
+def name_server(unbound_program: Path, tmp_path: Path) -> Iterator[unbound.Unbound]:
+    """A name server for one test, which may do with it what it likes."""
+    server = unbound.Unbound(tmp_path)
+    server.start()
+    yield server
+    server.stop()

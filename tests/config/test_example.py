@@ -23,7 +23,7 @@ KEYS = {
 
 
 def test_it_loads():
-    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop"}
+    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports"}
 
 
 def test_it_validates():
@@ -58,6 +58,11 @@ access_log: {}
     probe = ours.health.probe
     assert probe is not None
     assert probe == type(probe)(http="/healthz")
+    dns, http = shown.services["api"].discovery.dns, shown.services["reports"].discovery.http
+    assert dns is not None
+    assert dns == type(dns)(name=dns.name, port=dns.port)
+    assert http is not None
+    assert http == type(http)(url=http.url)
 
 
 def test_what_it_shows_of_the_lower_levels_is_whole_and_changes_nothing():

@@ -51,6 +51,17 @@ def test_the_contract():
     assert config.admin.bind.port == 9900
 
 
+def test_a_service_in_etcd():
+    written = "{etcd: {prefix: /web/, endpoints: ['https://a:1/'], username: me, password_file: secret, timeout: 1s}}"
+    etcd = config_of(SMALL.replace("{static: [10.0.0.1:80]}", written)).services["web"].discovery.etcd
+    assert etcd is not None
+    assert (etcd.prefix, etcd.endpoints, etcd.timeout) == ("/web/", ("https://a:1",), 1)
+    assert (etcd.username, etcd.password, etcd.password_file) == ("me", None, FOLDER / "secret")
+    etcd = config_of(SMALL.replace("{static: [10.0.0.1:80]}", "{etcd: {prefix: /web/}}")).services["web"].discovery.etcd
+    assert etcd is not None
+    assert (etcd.endpoints, etcd.username, etcd.timeout) == (("http://127.0.0.1:2379",), None, 5)
+
+
 def test_defaults():
     config = config_of(SMALL)
     assert (config.registry, config.admin, config.log.level, config.log.format) == (None, None, "info", "json")

@@ -12,6 +12,12 @@ from config.errors import ConfigError, Problem
 from proxy.assemble import check_balancers
 from tests.config.reading import CONTRACT, SMALL, config_of, errors_of
 
+
+def discovered(how: str) -> str:
+    """A configuration whose one service is found so."""
+    return SMALL.replace("static: [10.0.0.1:80]", how)
+
+
 MISTAKES = {
     # unknown and missing keys
     SMALL + "    balncer: random": ["p.yaml:6: services.web.balncer: unknown key; did you mean 'balancer'?"],
@@ -190,10 +196,10 @@ MISTAKES = {
     ],
     # one of several
     SMALL.replace("{static: [10.0.0.1:80]}", "{static: [], file: x.yaml}"): [
-        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file or consul"
+        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file, consul, etcd, dns or http"
     ],
     SMALL.replace("{static: [10.0.0.1:80]}", "{}"): [
-        "p.yaml:5: services.web.discovery: must have one of static, file or consul"
+        "p.yaml:5: services.web.discovery: must have one of static, file, consul, etcd, dns or http"
     ],
     SMALL + "    health: {probe: {http: /, tcp: true}}": [
         "p.yaml:6: services.web.health.probe: has both http and tcp: keep one"
@@ -211,6 +217,101 @@ MISTAKES = {
             "p.yaml:5: services.web.discovery.consul.address: must be the URL of a Consul agent such as "
             "http://127.0.0.1:8500 or https://consul.internal:8501, without a path, a query or a user name, "
             "not '127.0.0.1:8500'"
+        )
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{etcd: {prefix: /web, endpoints: http://h:1, password: a}}"): [
+        (
+            "p.yaml:5: services.web.discovery.etcd.prefix: "
+            "must be what the keys begin with, and end in /, such as /services/web/, not '/web'"
+        ),
+        "p.yaml:5: services.web.discovery.etcd.endpoints: must be a list, not 'http://h:1'; write [http://h:1]",
+        "p.yaml:5: services.web.discovery.etcd: has password without username: add it",
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{etcd: {endpoints: [h:2379], timeout: 0s, username: '', pasword: a}}"): [
+        "p.yaml:5: services.web.discovery.etcd.prefix: this key is required",
+        (
+            "p.yaml:5: services.web.discovery.etcd.endpoints[0]: must be the URL of an etcd member such as "
+            "http://127.0.0.1:2379 or https://etcd1.internal:2379, without a path, a query or a user name, "
+            "not 'h:2379'"
+        ),
+        "p.yaml:5: services.web.discovery.etcd.username: must not be empty",
+        "p.yaml:5: services.web.discovery.etcd.timeout: must be more than 0s; this wait cannot be without an end",
+        "p.yaml:5: services.web.discovery.etcd.pasword: unknown key; did you mean 'password'?",
+        "p.yaml:5: services.web.discovery.etcd: has username alone: add password or password_file",
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{etcd: {prefix: /, endpoints: []}}"): [
+        (
+            "p.yaml:5: services.web.discovery.etcd.prefix: "
+            "must be what the keys begin with, and end in /, such as /services/web/, not '/'"
+        ),
+        "p.yaml:5: services.web.discovery.etcd.endpoints: must have at least one item",
+    ],
+    # the registries that are polled
+    discovered("dns: {name: 10.0.0.1, port: 80}"): [
+        (
+            "p.yaml:5: services.web.discovery.dns.name: must be a whole domain name such as web.example.internal or "
+            "_http._tcp.example.internal, not '10.0.0.1'"
+        )
+    ],
+    discovered("dns: {name: web.internal}"): [
+        "p.yaml:5: services.web.discovery.dns: must have a port, for addresses come without; only type srv needs none"
+    ],
+    discovered("dns: {name: web.internal, type: srv, port: 80}"): [
+        "p.yaml:5: services.web.discovery.dns: has port with type srv: leave it out, for SRV records name the ports"
+    ],
+    discovered("dns: {name: web.internal, port: 80, type: mx}"): [
+        "p.yaml:5: services.web.discovery.dns.type: must be both, a, aaaa or srv, not 'mx'"
+    ],
+    discovered("dns: {name: web.internal, port: 80, servers: [ns1:53, 10.0.0.2]}"): [
+        (
+            "p.yaml:5: services.web.discovery.dns.servers[0]: must be the IP address of a name server such as "
+            "10.0.0.2, 10.0.0.2:5353 or [fd00::2]:53, not 'ns1:53'"
+        )
+    ],
+    discovered("dns: {name: web.internal, port: 80, ttl_min: 10m}"): [
+        "p.yaml:5: services.web.discovery.dns: must have a ttl_min of at most ttl_max, not 10m and 5m"
+    ],
+    discovered("dns: {name: web.internal, prot: 80, ttl_min: 1ms, ttl_max: 50ms}"): [
+        "p.yaml:5: services.web.discovery.dns.ttl_min: must be at least 100ms, not 1ms",
+        "p.yaml:5: services.web.discovery.dns.ttl_max: must be at least 100ms, not 50ms",
+        "p.yaml:5: services.web.discovery.dns.prot: unknown key; did you mean 'port'?",
+        "p.yaml:5: services.web.discovery.dns: must have a port, for addresses come without; only type srv needs none",
+    ],
+    discovered("http: {interval: 5s}"): ["p.yaml:5: services.web.discovery.http.url: this key is required"],
+    discovered("http: {url: config.internal/targets.json}"): [
+        (
+            "p.yaml:5: services.web.discovery.http.url: must be the URL of a document such as "
+            "http://config.internal/targets.json, without a user name or a '#', not 'config.internal/targets.json'"
+        )
+    ],
+    discovered("http: {url: 'http://h/', token: a, token_file: b}"): [
+        "p.yaml:5: services.web.discovery.http: has both token and token_file: keep one of them"
+    ],
+    discovered("http: {url: 'http://h/', token_file: b, headers: {authorization: Basic abc}}"): [
+        "p.yaml:5: services.web.discovery.http: has token_file and a header Authorization: keep one of them"
+    ],
+    discovered("http: {url: 'http://h/', headers: {'X Key': a}}"): [
+        (
+            'p.yaml:5: services.web.discovery.http.headers["X Key"]: must be the name of a header such as X-Api-Key, '
+            "not 'X Key'"
+        )
+    ],
+    discovered("http: {url: 'http://h/', headers: {If-None-Match: a}}"): [
+        (
+            "p.yaml:5: services.web.discovery.http.headers.If-None-Match: must be left out: "
+            "pointsman itself says what If-None-Match is"
+        )
+    ],
+    discovered("http: {url: 'http://h/', headers: {X-Key: \"a\\nb\"}}"): [
+        (
+            "p.yaml:5: services.web.discovery.http.headers.X-Key: must be one line of ASCII characters, not empty, "
+            "without a space at either end"
+        )
+    ],
+    discovered("http: {url: 'http://h/', headers: {X-Key: 5}}"): [
+        (
+            "p.yaml:5: services.web.discovery.http.headers.X-Key: must be text, but YAML reads this as a number; "
+            "put it in quotes"
         )
     ],
     SMALL.replace("[10.0.0.1:80]", "[10.0.0.1:80, {address: h:1}, 10.0.0.1:80]"): [
@@ -307,7 +408,7 @@ def test_a_misspelt_key_hides_nothing_of_its_neighbours():
     text = SMALL.replace("{static: [10.0.0.1:80]}", discovery)
     assert errors_of(text + "    health: {probe: {http: /, tcp: true, intervl: 1s}}") == [
         "p.yaml:5: services.web.discovery.consul.adres: unknown key; did you mean 'address'?",
-        "p.yaml:5: services.web.discovery: has static and consul: keep one of static, file or consul",
+        "p.yaml:5: services.web.discovery: has static and consul: keep one of static, file, consul, etcd, dns or http",
         "p.yaml:5: services.web.discovery.consul: has both token and token_file: keep one of them",
         "p.yaml:6: services.web.health.probe.intervl: unknown key; did you mean 'interval'?",
         "p.yaml:6: services.web.health.probe: has both http and tcp: keep one",
@@ -321,7 +422,7 @@ def test_a_variable_without_a_value_counts_as_given():
             "p.yaml:5: services.web.discovery.file: the environment variable FILE is not set; "
             "set it, or write ${FILE:-default}"
         ),
-        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file or consul",
+        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file, consul, etcd, dns or http",
     ]
 
 
@@ -406,10 +507,24 @@ def test_a_token_is_not_shown_in_an_error():
         assert token not in error
 
 
+def test_a_password_is_not_shown_in_an_error():
+    etcd = "\n      etcd:\n        prefix: /web/\n        username: me\n        password: 12345"
+    text = SMALL.replace("{static: [10.0.0.1:80]}", etcd)
+    (error,) = errors_of(text)
+    assert error.startswith("p.yaml:9: services.web.discovery.etcd.password: must be ")
+    assert "12345" not in error
+
+
 def test_a_password_in_a_url_is_not_shown_in_an_error():
     text = SMALL.replace("{static: [10.0.0.1:80]}", "{consul: {service: web, address: 'http://me:secret@h:8500'}}")
     (error,) = errors_of(text)
     assert error.endswith("without a path, a query or a user name")
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@h/", "http://h/?key=secret#there", "ftp://h/?key=secret"])
+def test_neither_a_password_nor_a_key_in_the_url_of_a_document_is_shown_in_an_error(url):
+    (error,) = errors_of(discovered(f"http: {{url: '{url}'}}"))
+    assert error.endswith("without a user name or a '#'")
 
 
 def test_checks_of_others_are_told_with_the_rest():
@@ -439,6 +554,10 @@ def test_no_value_at_any_key_brings_pydantics_words_to_the_user(data):
     whole["listeners"][0].update(forwarded="both", allow_trace=True, trusted_proxies=["::1"], limits={"body": 1})
     whole["services"]["web"].update(timeouts={"connect": 1}, limits={"queue": 1}, retries={"on": [502], "attempts": 1})
     whole["services"]["web"]["health"]["passive"] = {"enabled": True, "consecutive_5xx": 5}
+    whole["services"]["etcd"] = {"discovery": {"etcd": {"prefix": "/a/", "endpoints": ["http://h:1"], "timeout": 1}}}
+    dns = {"name": "web.lan", "type": "a", "port": 80, "servers": ["10.0.0.2"], "ttl_min": 1, "ttl_max": "5m"}
+    http = {"url": "http://h/", "interval": 1, "timeout": 1, "headers": {"X-Key": "a"}, "token": "a"}
+    whole["services"].update({kind: {"discovery": {kind: keys}} for kind, keys in (("dns", dns), ("http", http))})
     place = whole
     while True:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))

@@ -27,6 +27,10 @@ def test_it_is_a_schema():
         SMALL + "access_log: {path: stderr, format: '{status}', redact: []}",
         SMALL + "    health: {passive: {enabled: false}}",
         SMALL + "    limits: {body: 0, in_flight: 5}",
+        SMALL.replace(
+            "static: [10.0.0.1:80]", "dns: {name: a.b, port: 80, servers: [10.0.0.2, '::1'], ttl_min: 500ms}"
+        ),
+        SMALL.replace("static: [10.0.0.1:80]", "http: {url: 'https://h/t?a=1', interval: 5, headers: {X-Key: a}}"),
     ],
 )
 def test_it_takes_what_a_user_may_write(text):
@@ -52,6 +56,9 @@ def test_it_takes_what_a_user_may_write(text):
         SMALL.replace("  web:", "  my web:"),
         SMALL.replace("{static: [10.0.0.1:80]}", "{file: x, static: []}"),
         SMALL + "    health: {probe: {rise: 1}}",
+        SMALL.replace("static: [10.0.0.1:80]", "dns: {port: 80}"),
+        SMALL.replace("static: [10.0.0.1:80]", "dns: {name: a.b, type: mx}"),
+        SMALL.replace("static: [10.0.0.1:80]", "http: {url: 'https://h/t', headers: [X-Key]}"),
         "routes: []",
     ],
 )
@@ -77,6 +84,8 @@ def test_defaults_are_as_a_user_writes_them():
     assert parts["Service"]["properties"]["balancer"]["default"] == "weighted_round_robin"
     assert parts["Retries"]["properties"]["on"]["default"] == ["reset"]
     assert parts["AccessLog"]["properties"]["path"]["default"] == "stdout"
+    assert parts["Dns"]["properties"]["ttl_max"]["default"] == "5m"
+    assert parts["Http"]["properties"]["interval"]["default"] == "10s"
     assert parts["Passive"]["properties"]["enabled"]["default"] is True
     assert "default" not in parts["ServiceTimeouts"]["properties"]["connect"]
     assert parts["EmbeddedRegistry"]["properties"]["bind"]["default"] == "127.0.0.1:8500"

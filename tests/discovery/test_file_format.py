@@ -40,7 +40,7 @@ def test_our_own_shape():
             tags=("v2", "7"),
             metadata={"version": "2", "canary": "true", "build": "17"},
             availability=Availability.DRAINING,
-            reason="the instance file says draining",
+            reason="the list of instances says draining",
         ),
     )
 

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from discovery.consul import ConsulRegistry
+from discovery.dns import DnsRegistry
+from discovery.etcd import EtcdRegistry
 from discovery.file import FileRegistry
+from discovery.http import HttpRegistry
 from discovery.instance import Instance
 from discovery.static import StaticRegistry
 from tests.discovery.watching import eventually, first, has, until, watching
+from tests.servers.document import DocumentServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from discovery.instance import Snapshot
     from discovery.registry import Registry
     from tests.servers.consul import ConsulAgent
+    from tests.servers.etcd import EtcdServer
+    from tests.servers.unbound import Unbound
 
 SERVICE = "contract"
 
@@ -71,22 +77,84 @@ class ConsulWorld:
         self.registered.discard(host)
 
 
-@pytest.fixture(params=["static", "file", "consul"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    if request.param == "static":
-        return StaticWorld()
-    if request.param == "file":
-        return FileWorld(tmp_path)
-    made: World = request.getfixturevalue("consul_world")
+class EtcdWorld:
+    def __init__(self, server: EtcdServer) -> None:
+        self.registry: Registry = EtcdRegistry([server.address])
+        self._server = server
+        self.add("10.0.0.1")
+
+    def add(self, host: str) -> None:
+        self._server.put(f"{SERVICE}/{host}", f"{host}:80")
+
+    def remove(self, host: str) -> None:
+        self._server.delete(f"{SERVICE}/{host}")
+
+
+class DnsWorld:
+    def __init__(self, server: Unbound) -> None:
+        self.registry: Registry = DnsRegistry("web.lan", port=80, servers=[server.address], ttl_min=0.1, ttl_max=0.1)
+        self._server = server
+        self._hosts: list[str] = []
+        self.add("10.0.0.1")
+
+    def add(self, host: str) -> None:
+        self._hosts.append(host)
+        self._server.serve(f"web A {host}" for host in self._hosts)
+
+    def remove(self, host: str) -> None:
+        self._hosts.remove(host)
+        self._server.serve(f"web A {host}" for host in self._hosts)
+
+
+class HttpWorld:
+    def __init__(self, server: DocumentServer) -> None:
+        self.registry: Registry = HttpRegistry(server.url, interval=0.1)
+        self._server = server
+        server.document = ["10.0.0.1:80"]
+
+    def add(self, host: str) -> None:
+        self._server.document = [*self._server.document, f"{host}:80"]
+
+    def remove(self, host: str) -> None:
+        self._server.document = [at for at in self._server.document if at != f"{host}:80"]
+
+
+LIVE = ["file_world", "consul_world", "etcd_world", "dns_world", "http_world"]
+
+
+@pytest.fixture(params=["static_world", *LIVE])
+def world(request: pytest.FixtureRequest) -> World:
+    made: World = request.getfixturevalue(request.param)
     return made
 
 
-@pytest.fixture(params=["file", "consul"])
-def live_world(request: pytest.FixtureRequest, tmp_path: Path) -> LiveWorld:
-    if request.param == "file":
-        return FileWorld(tmp_path)
-    made: LiveWorld = request.getfixturevalue("consul_world")
+@pytest.fixture(params=LIVE)
+def live_world(request: pytest.FixtureRequest) -> LiveWorld:
+    made: LiveWorld = request.getfixturevalue(request.param)
     return made
+
+
+@pytest.fixture
+def static_world() -> StaticWorld:
+    return StaticWorld()
+
+
+@pytest.fixture
+def file_world(tmp_path: Path) -> FileWorld:
+    return FileWorld(tmp_path)
+
+
+@pytest.fixture
+def dns_world(name_server: Unbound) -> DnsWorld:
+    return DnsWorld(name_server)
+
+
+@pytest.fixture
+def http_world() -> Iterator[HttpWorld]:
+    server = DocumentServer()
+    server.start()
+    yield HttpWorld(server)
+    server.stop()
 
 
 @pytest.fixture
@@ -95,6 +163,12 @@ def consul_world(consul: ConsulAgent) -> Iterator[ConsulWorld]:
     yield world
     for host in list(world.registered):
         world.remove(host)
+
+
+@pytest.fixture
+def etcd_world(etcd: EtcdServer) -> Iterator[EtcdWorld]:
+    yield EtcdWorld(etcd)
+    etcd.delete_below(f"{SERVICE}/")
 
 
 def addresses(*hosts: str) -> Callable[[Snapshot], bool]:

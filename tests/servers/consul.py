@@ -51,11 +51,11 @@ class ConsulAgent:
 
     def __init__(self, folder: Path, acl_token: str = "") -> None:
         self.acl_token = acl_token
-        self.port, server, serf_lan, serf_wan = free_ports(4)
+        self.port, self.dns_port, server, serf_lan, serf_wan = free_ports(5)
         command = [
             str(program()), "agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "warn",
             "-http-port", str(self.port), "-server-port", str(server), "-serf-lan-port", str(serf_lan),
-            "-serf-wan-port", str(serf_wan), "-grpc-port", "-1", "-dns-port", "-1",
+            "-serf-wan-port", str(serf_wan), "-grpc-port", "-1", "-dns-port", str(self.dns_port),
         ]  # fmt: skip
         if acl_token:
             tokens = {"master": acl_token, "agent": acl_token}

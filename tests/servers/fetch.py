@@ -44,9 +44,10 @@ def cache_folder() -> Path:
     return Path(home) / "pointsman" / "tests"
 
 
-def debian_package(name: str, suite: str) -> Path:
+def debian_package(name: str, suite: str, *libraries: str) -> Path:
     """Return the folder that the package is unpacked in, after fetching it if it is not there yet.
 
+    `libraries` are packages that it needs and a system may lack, unpacked into the same folder.
     Two runs may ask at once: the second waits for the first. What is there was renamed into place whole.
     """
     root = cache_folder() / "debian" / suite / name
@@ -57,13 +58,14 @@ def debian_package(name: str, suite: str) -> Path:
         with open(root.parent / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not root.is_dir():
-                _fetch(name, suite, root)
+                _fetch([name, *libraries], suite, root)
     except OSError as error:
         raise UnavailableError(f"the cache folder cannot be used: {error}") from error
     return root
 
 
-def _fetch(name: str, suite: str, root: Path) -> None:
+def _fetch(names: list[str], suite: str, root: Path) -> None:
+    name = names[0]
     for program in ("apt-get", "dpkg"):
         if shutil.which(program) is None:
             raise UnavailableError(f"{name} comes from a Debian package, and this machine has no {program}")
@@ -80,10 +82,10 @@ def _fetch(name: str, suite: str, root: Path) -> None:
         apt = ["apt-get", "-q", "-c", str(folder / "apt.conf")]
         # Without --error-on, apt counts an update that reached no mirror as a success.
         _run([*apt, "--error-on=any", "update"], folder)
-        _run([*apt, "download", name], folder)
-        (package,) = folder.glob("*.deb")
+        _run([*apt, "download", *names], folder)
         unpacked = folder / "root"
-        _run(["dpkg", "-x", str(package), str(unpacked)], folder)
+        for package in folder.glob("*.deb"):
+            _run(["dpkg", "-x", str(package), str(unpacked)], folder)
         unpacked.rename(root)
 
 

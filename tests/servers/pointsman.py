@@ -31,11 +31,12 @@ class Pointsman(Program):
     """One pointsman on ports of its own.
 
     `services` is that part of the configuration; the first is the default route's, and each has a route for its name
-    as host. `more` are other keys of the configuration, instead of what stands here.
+    as host. `more` are other keys of the configuration, instead of what stands here. `descriptors` is how many it may
+    have; 0: as many as we.
     The block's end sends SIGTERM and expects exit status 0.
     """
 
-    def __init__(self, folder: Path, services: Mapping[str, object], **more: object) -> None:
+    def __init__(self, folder: Path, services: Mapping[str, object], *, descriptors: int = 0, **more: object) -> None:
         self.port, self.admin_port = free_ports(2)
         config = {
             "listeners": [{"bind": f"127.0.0.1:{self.port}"}],
@@ -47,9 +48,10 @@ class Pointsman(Program):
         }
         file = folder / "pointsman.yaml"
         file.write_text(json.dumps(config, indent=2))  # JSON is YAML
-        super().__init__(
-            [COMMAND, "run", "-c", str(file)], folder / "pointsman.log", is_well(self.admin_port, "/readyz")
-        )
+        command = [COMMAND, "run", "-c", str(file)]
+        if descriptors:
+            command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
+        super().__init__(command, folder / "pointsman.log", is_well(self.admin_port, "/readyz"))
 
     def __exit__(self, *error: object) -> None:
         if self._process is not None and error[0] is None:
@@ -97,6 +99,14 @@ class Pointsman(Program):
             if name == line:
                 return float(value)
         raise AssertionError(f"there is no metric {line}")
+
+    def clients(self) -> int:
+        """How many clients are connected to it."""
+        return int(self.metric(f'pointsman_downstream_connections{{listener="127.0.0.1:{self.port}"}}'))
+
+    def descriptors(self) -> int:
+        """How many file descriptors it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def memory(self) -> int:
         """Its resident memory in bytes."""

@@ -1,0 +1,40 @@
+"""The keys of a service in etcd."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from config.frozen import Model
+from config.texts import EtcdPrefix, EtcdUrl, NotEmpty, Password
+from config.together import obey, one_login
+from config.units import PathText, PositiveDuration
+
+
+class Etcd(Model):
+    """A service in etcd: every key below a prefix is one instance, and a change arrives as soon as etcd knows it."""
+
+    prefix: EtcdPrefix = Field(
+        description="What the keys of the instances begin with, such as /services/web/; what follows is the identity."
+    )
+    endpoints: Annotated[tuple[EtcdUrl, ...], Field(min_length=1)] = Field(
+        default=("http://127.0.0.1:2379",), description="The URLs of the cluster's members, which are tried in turn."
+    )
+    username: NotEmpty | None = Field(
+        default=None, description="The user to ask as; it must be allowed to read the prefix. Left out: none."
+    )
+    password: Password | None = Field(
+        default=None, description="The user's password. Write ${NAME} to take it from the environment."
+    )
+    password_file: PathText | None = Field(
+        default=None,
+        description="A file that holds the password, instead of password. A relative path starts at this file's "
+        "folder.",
+    )
+    timeout: PositiveDuration = Field(
+        default=5.0, description="How long an answer may take before the next member is asked."
+    )
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        obey(one_login, self)
+        return self

@@ -1,0 +1,66 @@
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from config.registries import Dns, Http
+from config.units import Address
+from tests.config.reading import FOLDER, SMALL, config_of
+
+
+def discovery(how, **environ):
+    return config_of(SMALL.replace("static: [10.0.0.1:80]", how), **environ).services["web"].discovery
+
+
+def test_dns():
+    wanted = "{name: _http._tcp.web.internal., type: srv, servers: [10.0.0.2, '[fd00::2]:5353'], ttl_min: 500ms}"
+    assert discovery(f"dns: {wanted}").dns == Dns(
+        name="_http._tcp.web.internal.",
+        type="srv",
+        servers=(Address("10.0.0.2", 53), Address("fd00::2", 5353)),
+        ttl_min=0.5,
+        ttl_max=300.0,
+        timeout=2.0,
+    )
+
+
+def test_http():
+    wanted = "{url: 'https://h/t.json?a=1', interval: 1m, headers: {X-Key: \"${KEY}\"}, token_file: t}"
+    assert discovery(f"http: {wanted}", KEY="a key").http == Http(
+        url="https://h/t.json?a=1",
+        interval=60.0,
+        timeout=5.0,
+        headers={"X-Key": SecretStr("a key")},
+        token_file=FOLDER / "t",
+    )
+
+
+@pytest.mark.parametrize("name", ["web", "web.", "a-1.b_2", "_http._tcp.x", "a" * 63 + ".b", "10.0.0.1.example"])
+def test_domain_names(name):
+    assert Dns(name=name, port=80).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "a..b", ".a", "-a", "a-", "a b", "a/b", "ä.b", "a" * 64, "a." * 127 + "b", "10.0.0.1", "::1", "*.a"],
+)
+def test_what_is_no_domain_name(name):
+    with pytest.raises(ValueError, match="must be a whole domain name"):
+        Dns(name=name, port=80)
+
+
+@pytest.mark.parametrize(
+    "server", ["10.0.0.2:0", "10.0.0.256", "ns1", "ns1:53", "::1:99999", "10.0.0.2:", "", 53, "*:53"]
+)
+def test_what_is_no_name_server(server):
+    with pytest.raises(ValueError, match="must be the IP address of a name server"):
+        Dns.model_validate({"name": "web.internal", "port": 80, "servers": [server]})
+
+
+def test_the_values_of_headers_are_secrets():
+    how = "http: {url: 'http://h/', headers: {X-Key: hidden}}"
+    config = config_of(SMALL.replace("static: [10.0.0.1:80]", how))
+    dumped = config.model_dump(mode="json", exclude_none=True)
+    assert "hidden" not in str(dumped)
+    assert "hidden" not in repr(config)
+    dumped["services"]["web"]["discovery"]["http"]["headers"]["X-Key"] = "hidden"
+    assert config_of(yaml.safe_dump(dumped)) == config
