@@ -19,15 +19,50 @@ class Endpoint:
     both ways.
     """
 
-    __slots__ = ("broken", "connect_failures", "health", "in_flight", "instance", "requests")
+    __slots__ = (
+        "broken",
+        "connect_failures",
+        "health",
+        "in_flight",
+        "instance",
+        "malformed",
+        "requests",
+        "server_errors",
+        "suspect",
+        "timeouts",
+    )
 
     def __init__(self, instance: Instance, health: Health) -> None:
         self.instance = instance
         self.health = health
         self.in_flight = 0
         self.requests = 0  # sent to it, retries included
+        self.suspect = False  # the last request to it failed; so one that goes well costs no more than a look at this
         self.connect_failures = 0
         self.broken = 0  # exchanges that it ended before its response was whole
+        self.timeouts = 0  # requests that it did not answer in time
+        self.malformed = 0  # responses that made no sense
+        self.server_errors = 0  # answers of 5xx
+
+    def failed(self, kind: str, detail: str) -> str:
+        """Count a failed request, by what it failed of; return why that should eject it, or ""."""
+        self.suspect = True
+        if kind == "5xx":
+            self.server_errors += 1
+        elif kind == "connect":
+            self.connect_failures += 1
+        elif kind == "timeout":
+            self.timeouts += 1
+        elif kind == "malformed":
+            self.malformed += 1
+        else:
+            self.broken += 1
+        return self.health.failed(kind, detail)
+
+    def answered_well(self) -> None:
+        """Take in that a request was answered, and not with 5xx; only needed while `suspect`."""
+        self.suspect = False
+        self.health.answered_well()
 
     @property
     def offered(self) -> bool:

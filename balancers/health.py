@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_NEVER = float("inf")
+_LONGEST_EJECTION = 300.0  # seconds; a base that is longer is not cut
+# An answer of 5xx comes from an instance that works well enough to give one; all else that a request may fail of means
+# that it, or the way to it, does not.
+SERVER_ERROR = "5xx"
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -11,30 +17,56 @@ class Thresholds:
 
     `fall` failed probes in a row eject it, `rise` passed ones in a row readmit it; both at least 1.
     With `must_pass_first` a new endpoint takes no traffic until its first probe passed; that one is enough.
+
+    Of requests, `consecutive_5xx` answers of 5xx in a row, or `consecutive_local_failures` in a row that were not
+    answered, eject it for `base_ejection_time` seconds or longer, see `Health.eject`; 0 does not count them.
     """
 
     rise: int = 2
     fall: int = 3
     must_pass_first: bool = False
+    consecutive_5xx: int = 5
+    consecutive_local_failures: int = 5
+    base_ejection_time: float = 30.0
 
 
 class Health:
     """The health of one endpoint.
 
         waiting --passed--> healthy --fall failures in a row--> ejected --rise passes in a row--> healthy
+                            healthy --requests failed in a row--> ejected --its time is over, or rise passes--> healthy
 
     `waiting` is where an endpoint with `must_pass_first` starts; all others start healthy. `since` is when the present
-    state began, in the caller's clock; `reason` says in a few words why it is what it is.
+    state began, in the caller's clock; `reason` says in a few words why it is what it is; `cause` what ejected it:
+    probe, 5xx or local; `until` when that ends by itself.
     """
 
-    __slots__ = ("_streak", "_thresholds", "ejections", "last_probe", "reason", "since", "state")
+    __slots__ = (
+        "_errors",
+        "_failed",
+        "_local",
+        "_passed",
+        "_row",
+        "_thresholds",
+        "cause",
+        "ejections",
+        "last_probe",
+        "reason",
+        "since",
+        "state",
+        "until",
+    )
 
     def __init__(self, thresholds: Thresholds, now: float) -> None:
         self._thresholds = thresholds
-        self._streak = 0  # outcomes in a row that speak against the present state
+        self._passed = self._failed = 0  # probes in a row
+        self._errors = self._local = 0  # requests in a row that were answered with 5xx, or not at all
+        self._row = 0  # ejections for what requests found, less one for each base time that went well since
         self.ejections = 0
         self.last_probe = ""  # what it found, whatever came of that
         self.since = now
+        self.cause = ""
+        self.until = _NEVER
         if thresholds.must_pass_first:
             self.state, self.reason = "waiting", "its first probe has not passed yet"
         else:
@@ -43,30 +75,80 @@ class Health:
     def probed(self, passed: bool, detail: str, now: float) -> bool:
         """Take in the outcome of one probe; true when it changed the state."""
         self.last_probe = detail
-        if passed == (self.state == "healthy"):
-            self._streak = 0
-            if self.state == "waiting":
-                self.reason = f"its first probe has not passed yet: {detail}"
-            return False
-        self._streak += 1
+        self._passed, self._failed = (self._passed + 1, 0) if passed else (0, self._failed + 1)
         if self.state == "healthy":
-            if self._streak < self._thresholds.fall:
+            if self._failed < self._thresholds.fall:
                 return False
-            self._move("ejected", f"{_times(self._streak, 'probe')} failed, the last one: {detail}", now)
-            self.ejections += 1
+            self.eject("probe", f"{_times(self._failed, 'probe')} failed, the last one: {detail}", now)
         elif self.state == "ejected":
-            if self._streak < self._thresholds.rise:
+            if self._passed < self._thresholds.rise:
                 return False
-            self._move("healthy", f"{_times(self._streak, 'probe')} passed", now)
+            self._readmit(f"{_times(self._passed, 'probe')} passed", now)
+        elif passed:
+            self._readmit(f"its first probe passed: {detail}", now)
         else:
-            self._move("healthy", f"its first probe passed: {detail}", now)
+            self.reason = f"its first probe has not passed yet: {detail}"
+            return False
         return True
+
+    def failed(self, kind: str, detail: str) -> str:
+        """Take in that a request failed; return why the endpoint should be ejected for that, or "" if it should not."""
+        if kind == SERVER_ERROR:
+            self._errors += 1
+            self._local = 0  # it was answered
+            streak, limit = self._errors, self._thresholds.consecutive_5xx
+        else:
+            self._local += 1
+            streak, limit = self._local, self._thresholds.consecutive_local_failures
+        if self.state != "healthy" or not limit or streak % limit:  # asked again every so often, should it be refused
+            return ""
+        return f"{_times(streak, 'request')} failed, the last one: {detail}"
+
+    def answered_well(self) -> None:
+        """Take in that a request was answered, and not with 5xx."""
+        self._errors = self._local = 0
+
+    def eject(self, cause: str, reason: str, now: float) -> None:
+        """Take it out: until probes pass, or for what requests found, until its time is over too.
+
+        That time, in seconds, is `base_ejection_time` times the number of such ejections in a row, at most the larger
+        of 300 and the base. The number falls by one for each full base time that it was healthy since. So does Envoy,
+        whose multiplier falls with each interval that went well (config.cluster.v3.OutlierDetection:
+        base_ejection_time, max_ejection_time).
+        """
+        base = self._thresholds.base_ejection_time
+        if self.state == "healthy" and self._row:
+            self._row = max(self._row - int((now - self.since) / base), 0)
+        self.ejections += 1
+        self.cause = cause
+        self.until = _NEVER
+        if cause != "probe":
+            self._row += 1
+            self.until = now + min(base * self._row, max(base, _LONGEST_EJECTION))
+        self._passed = 0
+        self._move("ejected", reason, now)
+
+    def expire(self, now: float) -> bool:
+        """Let it back if its time is over; true when that changed the state. Failing probes keep it out."""
+        if self.state != "ejected" or now < self.until:
+            return False
+        if self._failed >= self._thresholds.fall:
+            self.cause, self.until = "probe", _NEVER
+            self.reason = f"{_times(self._failed, 'probe')} failed, the last one: {self.last_probe}"
+            return False
+        self._readmit(f"{self.until - self.since:g} s have passed since it was ejected", now)
+        return True
+
+    def _readmit(self, reason: str, now: float) -> None:
+        self.cause = ""
+        self.until = _NEVER
+        self._passed = self._failed = self._errors = self._local = 0
+        self._move("healthy", reason, now)
 
     def _move(self, state: str, reason: str, now: float) -> None:
         self.state = state
         self.reason = reason
         self.since = now
-        self._streak = 0
 
 
 def _times(count: int, noun: str) -> str:

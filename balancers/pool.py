@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from balancers.balancer import Balancer, Policy, Request
     from discovery.instance import Instance, Snapshot
 
+_ROUNDING = 1e-9  # 57 % of 100 are 57, and not 56.99999999999999
+
 # What happened, to which endpoint ("" for the pool as a whole), and why: see `Pool.record`.
 Record = Callable[[str, str, str], None]
 
@@ -32,7 +34,8 @@ class Pool:
 
     `update` follows the registry's snapshots by identity, `probed` takes in what probes found, `pick` chooses. Times
     are seconds of the caller's monotonic clock. `panic_threshold` is a share from 0 to 1: while fewer of the endpoints
-    that the registry offers are healthy, health is ignored and all of them are used; 0 never panics.
+    that the registry offers are healthy, health is ignored and all of them are used; 0 never panics. `max_ejection` is
+    the share that may be ejected for what requests found; one always may while another one is left.
 
     Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, panic, calm.
     """
@@ -43,12 +46,14 @@ class Pool:
         random: Random,
         *,
         panic_threshold: float = 0.5,
-        thresholds: Thresholds = Thresholds(),  # noqa: B008 - frozen
+        max_ejection: float = 0.1,
+        thresholds: Thresholds = Thresholds(),
         record: Record = lambda kind, endpoint, reason: None,
     ) -> None:
         self._policy = policy
         self._random = random
         self._panic_threshold = panic_threshold
+        self._max_ejection = max_ejection
         self._thresholds = thresholds
         self._record = record
         self._endpoints: dict[str, Endpoint] = {}
@@ -57,7 +62,13 @@ class Pool:
         self._panic = False
         self._stale = False
         self._known = False  # a snapshot has come
-        self.ejections = 0  # of endpoints that have left, too
+        self._timed: set[Endpoint] = set()  # those ejected for a time
+        self.ejections_by = {"probe": 0, "5xx": 0, "local": 0}  # of endpoints that have left, too
+
+    @property
+    def ejections(self) -> int:
+        """How many ejections there were."""
+        return sum(self.ejections_by.values())
 
     @property
     def endpoints(self) -> Collection[Endpoint]:
@@ -76,21 +87,22 @@ class Pool:
         self._refresh()
         return self._panic
 
-    def pick(self, request: Request | None = None, tried: Collection[Endpoint] = ()) -> Endpoint | None:
-        """Choose an endpoint that is not among `tried`; None when there is none."""
+    def pick(self, request: Request | None = None, tried: Collection[Endpoint] = (), most: int = 0) -> Endpoint | None:
+        """Choose an endpoint that is not among `tried` and has less than `most` in flight; None when there is none."""
         if self._stale:
             self._refresh()
         balancer = self._balancer
         if balancer is None:
             return None
-        if not tried:
+        if not tried and not most:
             return balancer.pick(request)
         for _ in range(len(tried) + 2):
             endpoint = balancer.pick(request)
-            if endpoint not in tried:
+            if endpoint not in tried and (not most or endpoint.in_flight < most):
                 return endpoint
         # A policy may insist (a heavy weight, a hash): then the first that is left.
-        return next((endpoint for endpoint in self._candidates if endpoint not in tried), None)
+        left = (endpoint for endpoint in self._candidates if endpoint not in tried)
+        return next((endpoint for endpoint in left if not most or endpoint.in_flight < most), None)
 
     def update(self, snapshot: Snapshot, now: float) -> Change:
         """Follow a snapshot: endpoints whose identity and address are still there keep all that was learned of them."""
@@ -109,21 +121,55 @@ class Pool:
         left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
         for endpoint in left:
             self._record("left", endpoint.instance.id, f"was at {endpoint.instance.authority}")
+        self._timed.difference_update(left)
         self._endpoints = after
         self._known = self._stale = True
         return Change(tuple(joined), left)
 
     def probed(self, endpoint: Endpoint, passed: bool, detail: str, now: float) -> None:
         """Take in the outcome of a probe of one of the pool's endpoints."""
-        if endpoint.health.probed(passed, detail, now):
-            kind = "readmitted" if endpoint.health.state == "healthy" else "ejected"
-            self.ejections += kind == "ejected"
-            self._record(kind, endpoint.instance.id, endpoint.health.reason)
-            self._stale = True
+        health = endpoint.health
+        if health.probed(passed, detail, now):
+            if health.state == "healthy":
+                self._readmitted(endpoint)
+            else:
+                self._ejected(endpoint, "probe")
 
-    def settle(self) -> None:
-        """Do now what the next pick would do first, so that panic is told of even when nobody asks for anything."""
+    def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float) -> None:
+        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, or answered with 5xx."""
+        reason = endpoint.failed(kind, detail)
+        if reason and self._may_eject(endpoint):
+            cause = "5xx" if kind == "5xx" else "local"
+            endpoint.health.eject(cause, reason, now)
+            self._timed.add(endpoint)
+            self._ejected(endpoint, cause)
+
+    def settle(self, now: float) -> None:
+        """Readmit those whose time is over, and do now what the next pick would do first, so that panic is told of."""
+        for endpoint in [endpoint for endpoint in self._timed if endpoint.health.until <= now]:
+            self._timed.discard(endpoint)
+            if endpoint.health.expire(now):
+                self._readmitted(endpoint)
         self._refresh()
+
+    def _may_eject(self, endpoint: Endpoint) -> bool:
+        """Tell whether one more may be ejected for what requests found: an outage of all must not leave nobody."""
+        if self._endpoints.get(endpoint.instance.id) is not endpoint:
+            return False  # it has left
+        offered = [other for other in self._endpoints.values() if other.offered]
+        most = max(int(self._max_ejection * len(offered) + _ROUNDING), 1)
+        out = sum(1 for other in self._timed if other.offered)
+        return out < most and any(other.pickable for other in offered if other is not endpoint)
+
+    def _ejected(self, endpoint: Endpoint, cause: str) -> None:
+        self.ejections_by[cause] += 1
+        self._record("ejected", endpoint.instance.id, endpoint.health.reason)
+        self._stale = True
+
+    def _readmitted(self, endpoint: Endpoint) -> None:
+        self._timed.discard(endpoint)
+        self._record("readmitted", endpoint.instance.id, endpoint.health.reason)
+        self._stale = True
 
     def why_none(self) -> str:
         """Say why `pick` has nobody to choose, in a sentence for the client who is refused."""

@@ -11,7 +11,7 @@ Around it:
     prober.py        asks instances whether they work
     admin.py         the admin API                            metrics.py      the collector for Prometheus
     journal.py       what happened, and why                   logs.py         JSON or text
-    tasks.py         tasks with an owner
+    tasks.py         tasks with an owner                      descriptors.py  leaves some for what needs them
 
 And the whole:
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from prometheus_client import exposition
 
-from proxy.listener import BindError, bind_unix, remove_socket, why_unbound
 from proxy.metrics import Collector
+from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -136,6 +136,8 @@ def _service(service: Service) -> dict[str, Any]:
         "balancer": service.balancer,
         "panic": pool.panic,
         "in_flight": service.traffic.in_flight,
+        "queued": service.places.waiting if service.places is not None else 0,
+        "tunnels": service.traffic.tunnels,
         "registry": {
             "kind": service.registry,
             "name": keeper.name,
@@ -170,6 +172,7 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
             "since": _timestamp(time.time() - (now - health.since)),
             "last_probe": health.last_probe,
             "ejections": health.ejections,
+            "readmitted_in_seconds": _remaining(health.until, now),
         },
         "weight": instance.weight,
         "zone": instance.zone,
@@ -179,6 +182,9 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
         "requests": endpoint.requests,
         "connect_failures": endpoint.connect_failures,
         "broken": endpoint.broken,
+        "timeouts": endpoint.timeouts,
+        "malformed": endpoint.malformed,
+        "server_errors": endpoint.server_errors,
         "connections": {"open": connections.open, "idle": connections.idle},
     }
 
@@ -202,6 +208,11 @@ def _event(event: Event) -> dict[str, Any]:
         "endpoint": event.endpoint,
         "reason": event.reason,
     }
+
+
+def _remaining(moment: float, now: float) -> float | None:
+    """Say in how many seconds an ejection ends by itself; None when it does not."""
+    return None if moment == float("inf") else max(round(moment - now, 3), 0.0)
 
 
 def _age(moment: float | None, now: float) -> float | None:

@@ -12,7 +12,7 @@ from discovery.embedded.server import RegistryServer
 from proxy import assemble
 from proxy.admin import Admin
 from proxy.journal import Journal
-from proxy.listener import BindError
+from proxy.sockets import BindError
 from proxy.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Application:
         self.config = config
         self.journal = Journal()
         self.services = assemble.services(config, self.journal)
-        self.listeners = assemble.listeners(config, self.services)
+        self.access_log = assemble.access_log(config)
+        self.listeners = assemble.listeners(config, self.services, self.access_log)
         self.draining = False
         self.died = ""  # the part of us that died, and of what
         self._end = asyncio.Event()
@@ -58,6 +59,8 @@ class Application:
             self._registry = registry
         for service in self.services.values():
             self._tasks.start(service.keeper.run(), f"the watch of service {service.name}")
+        if self.access_log is not None:
+            self._tasks.start(self.access_log.writer.watch(), "the access log")
         for listener in self.listeners:
             await listener.start()
             _log.info("listening on %s", listener.address)
@@ -106,8 +109,12 @@ class Application:
         _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
         for listener in self.listeners:
             listener.drain()
-        deadline = time.monotonic() + self.config.drain_timeout
+        begun = time.monotonic()
+        deadline = begun + self.config.drain_timeout
         while any(listener.clients for listener in self.listeners) and not self._now.is_set():
+            if time.monotonic() >= begun + self.config.drain_timeout / 2:
+                for listener in self.listeners:
+                    listener.say_goodbye()
             if time.monotonic() >= deadline:
                 left = sum(listener.clients for listener in self.listeners)
                 _log.warning("drain_timeout passed: %d connections are cut", left)
@@ -135,6 +142,8 @@ class Application:
                     await self._admin.stop()
         except TimeoutError:
             _log.warning("some parts did not end within %g s", _CLOSING)
+        if self.access_log is not None:
+            await asyncio.to_thread(self.access_log.writer.close, _CLOSING)
 
     def unready(self) -> list[str]:
         """List the reasons for which no traffic should be sent here; none when ready."""

@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING, Any
 from balancers.health import Thresholds
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from balancers.pool import Pool
-from config import references
+from config import levels, references
 from config.errors import Problem
 from discovery.consul import ConsulRegistry
+from discovery.dns import DnsRegistry
+from discovery.etcd import EtcdRegistry
 from discovery.file import FileRegistry
+from discovery.http import HttpRegistry
 from discovery.instance import Instance
 from discovery.keeper import Keeper
 from discovery.static import StaticRegistry
+from proxy.access_log.access_log import open_access_log
+from proxy.access_log.formats import FormatError, check_format
 from proxy.http.connections import UpstreamOptions
-from proxy.http.heads import HeadLimits, RequestReader, ResponseReader
-from proxy.listener import Listener, Timeouts
+from proxy.http.forwarding import Forwarding
+from proxy.http.heads import HeadLimits, ResponseReader
+from proxy.http.places import PlaceLimits
+from proxy.http.retries import RetryBudget, RetryPolicy
+from proxy.http.terms import NEVER, Terms, Timeouts
+from proxy.listener import Listener, ListenerOptions
 from proxy.prober import ProbeOptions, Prober
 from proxy.routes import Route, Router
 from proxy.service import Service
@@ -26,9 +35,14 @@ from proxy.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from config import model
+    from config import model, registries, traffic
     from discovery.registry import Registry
+    from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
+
+
+class AccessLogError(Exception):
+    """The access log cannot be written; the text says where, and why."""
 
 
 _LONGEST_WAIT_FOR_A_FILE = 1.0  # seconds until a file that made no sense is read again: its author is mending it
@@ -43,51 +57,146 @@ def check_balancers(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path, str(error))
 
 
+def check_access_log(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong with the template of the access log's lines."""
+    for path, template in references.access_log_templates(data):
+        try:
+            check_format(template)
+        except FormatError as error:
+            yield Problem(path, str(error))
+
+
+CHECKS = (check_balancers, check_access_log)
+
+
 def services(config: model.Config, journal: Journal) -> dict[str, Service]:
     """Make the services, each with the keeper that will feed it."""
-    limits = _limits(config)
-    options = UpstreamOptions(
-        reader=ResponseReader(limits),
-        limits=limits,
-        connect_timeout=config.timeouts.connect,
-        keepalive=_or_never(config.timeouts.upstream_keepalive),
-    )
-    return {name: _service(name, wanted, options, journal) for name, wanted in config.services.items()}
+    reader = ResponseReader(_head_limits(config.limits))
+    return {name: _service(name, wanted, config, reader, journal) for name, wanted in config.services.items()}
 
 
-def listeners(config: model.Config, services: dict[str, Service]) -> list[Listener]:
+def listeners(config: model.Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
     """Make the listeners, not bound yet."""
-    router = Router(
-        [
-            Route(services[route.service], (route.host or "").encode(), (route.path or "").encode())
-            for route in config.routes
-        ]
+    return [_listener(config, wanted, services, log) for wanted in config.listeners]
+
+
+def access_log(config: model.Config) -> AccessLog | None:
+    """Open the access log, if there is to be one. Raises AccessLogError."""
+    wanted = config.access_log
+    if wanted is None:
+        return None
+    try:
+        return open_access_log(
+            str(wanted.path),
+            wanted.format,
+            sample=wanted.sample,
+            redact=wanted.redact,
+            buffer=wanted.buffer,
+            random=random.random,
+        )
+    except OSError as error:
+        raise AccessLogError(f"access_log.path: {error.strerror}") from error
+
+
+def _listener(
+    config: model.Config, wanted: model.Listener, services: dict[str, Service], log: AccessLog | None
+) -> Listener:
+    limits = levels.limits(config, wanted)
+    forwarded = levels.forwarded(config, wanted)
+    options = ListenerOptions(
+        limits=_head_limits(limits),
+        timeouts=_timeouts(levels.timeouts(config, wanted), config.retries),
+        forwarding=Forwarding(
+            levels.trusted_proxies(config, wanted),
+            x_forwarded=forwarded in ("x_forwarded", "both"),
+            rfc7239=forwarded in ("rfc7239", "both"),
+        ),
+        request_id=config.request_id,
+        allow_connect=wanted.allow_connect,
+        allow_trace=wanted.allow_trace,
+        connections=limits.connections,
+        connections_per_client=limits.connections_per_client,
+        requests_per_connection=limits.requests_per_connection,
     )
-    limits = _limits(config)
-    reader = RequestReader(limits)
-    wanted = config.timeouts
-    timeouts = Timeouts(
+    routes = [
+        Route(_terms(config, wanted, services[route.service]), (route.host or "").encode(), (route.path or "").encode())
+        for route in config.routes
+    ]
+    return Listener(wanted.bind, Router(routes), options, log)
+
+
+def _terms(config: model.Config, listener: model.Listener, service: Service) -> Terms:
+    wanted = config.services[service.name]
+    return Terms(
+        service,
+        _timeouts(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
+        levels.limits(config, listener, wanted).body or NEVER,
+    )
+
+
+def _timeouts(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
+    return Timeouts(
         request_head=wanted.request_head,
-        body_idle=_or_never(wanted.body_idle),
+        body_idle=wanted.body_idle or NEVER,
         connect=wanted.connect,
-        response_head=_or_never(wanted.response_head),
-        stream_idle=_or_never(wanted.stream_idle),
-        keepalive=_or_never(wanted.keepalive),
+        response_head=min(wanted.response_head or NEVER, retries.per_try_timeout or NEVER),
+        stream_idle=wanted.stream_idle or NEVER,
+        request=wanted.request or NEVER,
+        queue=wanted.queue,
+        keepalive=wanted.keepalive or NEVER,
     )
-    return [Listener(listener.bind, router, reader, limits, timeouts) for listener in config.listeners]
 
 
-def _service(name: str, wanted: model.Service, options: UpstreamOptions, journal: Journal) -> Service:
-    probe = wanted.health.probe
+def _retry_policy(wanted: traffic.Retries) -> RetryPolicy:
+    return RetryPolicy(
+        attempts=wanted.attempts,
+        on_reset=wanted.on.reset,
+        on_timeout=wanted.on.timeout,
+        statuses=frozenset(status for status in range(400, 600) if wanted.on.covers(status)),
+        backoff=wanted.backoff,
+        buffer=wanted.buffer,
+        hedge_after=wanted.hedge_after or NEVER,
+    )
+
+
+def _service(
+    name: str, wanted: model.Service, config: model.Config, reader: ResponseReader, journal: Journal
+) -> Service:
+    probe, passive = wanted.health.probe, wanted.health.passive
     source = random.Random()
+    thresholds = Thresholds(
+        rise=probe.rise if probe else 1,
+        fall=probe.fall if probe else 1,
+        must_pass_first=probe is not None and probe.initial == "fail",
+        consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
+        consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
+        base_ejection_time=passive.base_ejection_time,
+    )
     pool = Pool(
         find(wanted.balancer.type, wanted.balancer.options),
         source,
         panic_threshold=wanted.health.panic_threshold,
-        thresholds=Thresholds(probe.rise, probe.fall, probe.initial == "fail") if probe else Thresholds(),
+        max_ejection=passive.max_ejection_percent,
+        thresholds=thresholds,
         record=lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason),
     )
-    service = Service(name, wanted.balancer.type, pool, options, Prober(_probe(probe), source) if probe else None)
+    timeouts, limits = levels.timeouts(config, service=wanted), levels.limits(config, service=wanted)
+    retries = levels.retries(config, wanted)
+    service = Service(
+        name,
+        wanted.balancer.type,
+        pool,
+        UpstreamOptions(
+            reader=reader,
+            limits=_head_limits(config.limits),
+            connect_timeout=timeouts.connect,
+            keepalive=timeouts.upstream_keepalive or NEVER,
+        ),
+        Prober(_probe(probe), source) if probe else None,
+        retries=_retry_policy(retries),
+        budget=RetryBudget(retries.budget, retries.budget_floor),
+        limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
+    )
     kind, registry, watched = _registry(name, wanted.discovery)
 
     def told(event: str, text: str) -> None:
@@ -120,9 +229,46 @@ def _registry(name: str, wanted: model.Discovery) -> tuple[str, Registry, str]:
             filter=consul.filter,
         )
         return "consul", registry, consul.service
+    if wanted.etcd is not None:
+        etcd = wanted.etcd
+        cluster = EtcdRegistry(
+            etcd.endpoints,
+            username=etcd.username or "",
+            password=etcd.password.get_secret_value() if etcd.password else "",
+            password_file=etcd.password_file,
+            timeout=etcd.timeout,
+        )
+        return "etcd", cluster, etcd.prefix
+    if wanted.dns is not None:
+        return "dns", _dns(wanted.dns), wanted.dns.name
+    if wanted.http is not None:
+        return "http", _http(wanted.http), name
     if wanted.file is not None:
         return "file", FileRegistry(wanted.file), name
     return "static", StaticRegistry(_instances(wanted.static or ())), name
+
+
+def _dns(wanted: registries.Dns) -> DnsRegistry:
+    return DnsRegistry(
+        wanted.name,
+        type=wanted.type,
+        port=wanted.port or 0,
+        servers=wanted.servers,
+        ttl_min=wanted.ttl_min,
+        ttl_max=wanted.ttl_max,
+        timeout=wanted.timeout,
+    )
+
+
+def _http(wanted: registries.Http) -> HttpRegistry:
+    return HttpRegistry(
+        wanted.url,
+        interval=wanted.interval,
+        timeout=wanted.timeout,
+        headers={name: value.get_secret_value() for name, value in wanted.headers.items()},
+        token=wanted.token.get_secret_value() if wanted.token else None,
+        token_file=wanted.token_file,
+    )
 
 
 def _instances(wanted: Iterable[model.StaticInstance]) -> Iterator[Instance]:
@@ -150,9 +296,5 @@ def _probe(wanted: model.Probe) -> ProbeOptions:
     )
 
 
-def _limits(config: model.Config) -> HeadLimits:
-    return HeadLimits(config.limits.request_line, config.limits.headers, config.limits.header_count)
-
-
-def _or_never(seconds: float) -> float:
-    return seconds or float("inf")
+def _head_limits(limits: traffic.Limits) -> HeadLimits:
+    return HeadLimits(limits.request_line, limits.headers, limits.header_count)

@@ -27,8 +27,8 @@ from discovery.registry import RegistryError
 from proxy import assemble, logs
 from proxy import demo as demonstration
 from proxy.application import Application
-from proxy.listener import BindError
 from proxy.registry_command import serve_registry
+from proxy.sockets import BindError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -162,7 +162,7 @@ def _run_to_end(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except RegistryError as error:
+    except (RegistryError, assemble.AccessLogError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:
@@ -175,7 +175,7 @@ def _run_to_end(work: Coroutine[object, object, int]) -> int:
 
 def _load(file: Path) -> Config:
     try:
-        return load(file, checks=[assemble.check_balancers])
+        return load(file, checks=assemble.CHECKS)
     except ConfigError as error:
         click.echo(str(error), err=True)
         _exit(BAD_USAGE)
@@ -198,7 +198,7 @@ def _by_hand(listen: str, instances: tuple[str, ...], balancer: str | None, admi
         }
     )
     try:
-        return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=[assemble.check_balancers])
+        return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=assemble.CHECKS)
     except ConfigError as error:
         click.echo(str(error), err=True)
         _exit(BAD_USAGE)

@@ -9,18 +9,38 @@ LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 
 
 class Traffic:
-    """What passed through a service. All integers only grow, but `in_flight`."""
+    """What passed through a service. All integers only grow, but `in_flight` and `tunnels`."""
 
-    __slots__ = ("abandoned", "broken", "by_class", "in_flight", "latency", "latency_sum", "retries")
+    __slots__ = (
+        "abandoned",
+        "broken",
+        "by_class",
+        "hedges",
+        "in_flight",
+        "latency",
+        "latency_sum",
+        "retries",
+        "tunnel_bytes_in",
+        "tunnel_bytes_out",
+        "tunnels",
+    )
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.tunnels = 0  # open at present; they are in flight too
+        self.tunnel_bytes_in = self.tunnel_bytes_out = 0  # from and to clients
+        self.hedges = 0  # requests sent to a second endpoint for want of an answer; they are retries too
         self.by_class = [0] * 6  # by the first digit of the status; none has the digit 0
         self.latency = [0] * (len(LATENCY_BOUNDS) + 1)  # exchanges whose latency lies in the bucket
         self.latency_sum = 0.0  # seconds
         self.abandoned = 0  # the client left before its response was whole
         self.broken = 0  # the response broke off in its middle
         self.retries = 0
+
+    @property
+    def requests(self) -> int:
+        """How many requests there were so far, those under way included."""
+        return self.in_flight + sum(self.by_class) + self.abandoned + self.broken
 
     def ended(self, status: int, seconds: float) -> None:
         """Count an exchange whose response was whole."""

@@ -3,55 +3,80 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import stat
+import time
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import count, islice
+from random import getrandbits
+from typing import TYPE_CHECKING, Literal
 
+from proxy.acceptor import Acceptor
+from proxy.access_log.record import Record
 from proxy.http.downstream import Downstream
+from proxy.http.forwarding import Forwarding, Origin
+from proxy.http.heads import HeadLimits, RequestReader
+from proxy.http.marks import Marks
+from proxy.http.terms import Timeouts
+from proxy.sockets import listen, remove_socket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from config.units import Bind
-    from proxy.http.heads import HeadLimits, RequestReader
+    from proxy.access_log.access_log import AccessLog
+    from proxy.http.exchange import Exchange
+    from proxy.http.heads import RequestHead
+    from proxy.http.terms import Terms
     from proxy.routes import Router
-    from proxy.service import Service
 
-_BACKLOG = 2048  # connections that the kernel holds for us to accept; it caps this at net.core.somaxconn
-
-
-class BindError(OSError):
-    """An address cannot be listened on; the text says which, and why."""
+_REFUSED_AT_ONCE = 256  # clients too many that are being told so
+_ROOM_AT_ONCE = 64  # idle connections closed at each sweep while descriptors are short
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long each wait of the data path lasts, in seconds; infinite where the configuration says 0."""
+class ListenerOptions:
+    """How a listener treats its clients; numbers that are 0 are no limit."""
 
-    request_head: float = 10.0
-    body_idle: float = 30.0
-    connect: float = 3.0
-    response_head: float = 30.0
-    stream_idle: float = 300.0
-    keepalive: float = 75.0
+    limits: HeadLimits = HeadLimits()
+    timeouts: Timeouts = Timeouts()
+    forwarding: Forwarding = Forwarding()
+    request_id: Literal["keep", "make", "none"] = "keep"
+    allow_connect: bool = False
+    allow_trace: bool = False
+    connections: int = 0
+    connections_per_client: int = 0
+    requests_per_connection: int = 0
 
 
 class Listener:
     """Accepts clients on one address."""
 
     def __init__(
-        self, bind: Bind, router: Router[Service], reader: RequestReader, limits: HeadLimits, timeouts: Timeouts
+        self, bind: Bind, router: Router[Terms], options: ListenerOptions, log: AccessLog | None = None
     ) -> None:
         self.bind = bind
         self.router = router
-        self.reader = reader
-        self.limits = limits
-        self.timeouts = timeouts
+        self.options = options
+        self.limits = options.limits
+        self.timeouts = options.timeouts
+        self.forwarding = options.forwarding
+        self.requests_per_connection = options.requests_per_connection
+        self.reader = RequestReader(
+            options.limits, allow_connect=options.allow_connect, allow_trace=options.allow_trace
+        )
+        self.make_id: Callable[[], bytes] | None = new_id if options.request_id != "none" else None
+        self.keeps_ids = options.request_id == "keep"
+        self.marks = Marks if log is not None else None
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
+        self.overflowed = 0  # connections refused for being one too many
+        self._log = log
+        self._name = str(bind)
         self._clients: set[Downstream] = set()
-        self._server: asyncio.Server | None = None
+        self._refusing: set[Downstream] = set()  # those of them that are one too many
+        self._by_address: Counter[str] = Counter()  # those let in; only where they are limited
+        self._acceptor: Acceptor | None = None
 
     @property
     def clients(self) -> int:
@@ -59,10 +84,14 @@ class Listener:
         return len(self._clients)
 
     @property
+    def exhausted(self) -> int:
+        """How often accepting had to pause for want of file descriptors."""
+        return self._acceptor.exhausted if self._acceptor else 0
+
+    @property
     def ports(self) -> list[int]:
         """The ports bound, for a configuration that asked for any."""
-        names = [sock.getsockname() for sock in self._server.sockets] if self._server else []
-        return [name[1] for name in names if isinstance(name, tuple)]
+        return self._acceptor.ports if self._acceptor else []
 
     @property
     def address(self) -> str:
@@ -72,26 +101,23 @@ class Listener:
 
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        loop = asyncio.get_running_loop()
-        try:
-            if self.bind.path:
-                sock = bind_unix(self.bind.path)
-                self._server = await loop.create_unix_server(self._accept, sock=sock, backlog=_BACKLOG)
-            else:
-                host = self.bind.host or None
-                self._server = await loop.create_server(self._accept, host, self.bind.port, backlog=_BACKLOG)
-        except OSError as error:
-            raise BindError(f"cannot listen on {self.bind}: {why_unbound(error)}") from error
+        sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
+        self._acceptor = Acceptor(sockets, lambda: Downstream(self))
+        self._acceptor.start()
+        self._name = self.address
 
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""
         self.draining = True
-        if self._server is not None and self._server.is_serving():
-            self._server.close()
-            if self.bind.path:
-                remove_socket(self.bind.path)
+        if self._acceptor is not None and self._acceptor.close() and self.bind.path:
+            remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
+
+    def say_goodbye(self) -> None:
+        """Ask those to leave whose connections are tunnels."""
+        for client in list(self._clients):
+            client.say_goodbye()
 
     def abort(self) -> None:
         """Close every connection, answered or not."""
@@ -100,62 +126,93 @@ class Listener:
 
     def sweep(self, now: float) -> None:
         """End the waits whose deadline has passed, and those for clients who left while they were not read from."""
-        for client in [client for client in self._clients if client.deadline <= now or client.paused]:
-            if client.deadline <= now:
-                client.timed_out()
+        overdue = [
+            client for client in self._clients if client.deadline <= now or client.paused or client.expires <= now
+        ]
+        for client in overdue:
+            if client.deadline <= now or client.expires <= now:
+                client.timed_out(now)
             elif client.is_gone():
                 client.abort()
+        if self._acceptor is not None and self._acceptor.paused:
+            self._make_room()
+            self._acceptor.resume()
 
-    def joined(self, client: Downstream) -> None:
-        """Count a client in."""
+    def joined(self, client: Downstream) -> str:
+        """Count a client in; return why it must be refused, or ""."""
         self.accepted += 1
         self._clients.add(client)
+        options = self.options
+        address = client.origin.address
+        most = options.connections_per_client if address else 0
+        if most and self._by_address[address] >= most:
+            return self._refuse(client, f"more than {most} connections of one client")
+        if options.connections and len(self._clients) - len(self._refusing) > options.connections:
+            return self._refuse(client, f"more than {options.connections} connections")
+        if most:
+            self._by_address[address] += 1
+        return ""
 
     def left(self, client: Downstream) -> None:
         """Count a client out."""
         self._clients.discard(client)
-
-    def _accept(self) -> Downstream:
-        return Downstream(self)
-
-
-def why_unbound(error: OSError) -> str:
-    """Return the system's words for what went wrong; asyncio's repeat the address."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-
-
-def bind_unix(path: str) -> socket.socket:
-    """Bind a socket to `path`. The loop would do so too, but remove the socket of a living process before."""
-    _remove_stale_socket(path)
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.bind(path)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def remove_socket(path: str) -> None:
-    """Remove the file of a socket of ours; somebody may have done so before."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-
-
-def _remove_stale_socket(path: str) -> None:
-    """Remove the socket that a process which is gone left behind; one that answers is left alone, and binding fails."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
+        if client in self._refusing:
+            self._refusing.discard(client)
             return
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)  # a living one may have a full backlog
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-        except OSError:
-            return
+        address = client.origin.address
+        if self.options.connections_per_client and address:
+            self._by_address[address] -= 1
+            if self._by_address[address] <= 0:
+                del self._by_address[address]
+
+    def log_exchange(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
+        """Write an exchange that has ended into the access log."""
+        marks, log = exchange.marks, self._log
+        assert marks is not None
+        assert log is not None
+        record = Record()
+        record.duration = time.monotonic() - exchange.started
+        record.time = time.time() - record.duration
+        record.client = exchange.downstream.origin.client(exchange.request)
+        record.listener, record.service = self._name, exchange.service.name
+        record.endpoint, record.address, record.attempts = marks.endpoint, marks.address, marks.attempts
+        record.request, record.request_id = exchange.request, exchange.request.request_id.decode()
+        record.status, record.received, record.sent = status, marks.received, marks.sent
+        record.first_byte, record.own, record.reused = marks.first_byte, marks.own, marks.reused
+        record.downstream_end, record.upstream_end, record.error = downstream_end, upstream_end, error
+        log.write(record)
+
+    def log_refusal(self, origin: Origin, request: RequestHead | None, status: int, error: str) -> None:
+        """Write a request that was answered here into the access log."""
+        log = self._log
+        assert log is not None
+        record = Record()
+        record.time = time.time()
+        record.client = origin.client(request) if request is not None else origin.address
+        record.listener = self._name
+        record.request, record.status, record.error = request, status, error
+        record.request_id = request.request_id.decode() if request is not None else ""
+        record.downstream_end = {200: "complete", 408: "timeout", 400: "malformed"}.get(status, "refused")
+        log.write(record)
+
+    def _refuse(self, client: Downstream, reason: str) -> str:
+        self.overflowed += 1
+        self._refusing.add(client)
+        if len(self._refusing) > _REFUSED_AT_ONCE:
+            client.transport.abort()  # a crowd that is turned away gets no answer each
+        return reason
+
+    def _make_room(self) -> None:
+        """Close some idle connections: the descriptors are worth more to those who wait to be accepted."""
+        idle = (client for client in self._clients if client.idle)
+        for client in list(islice(idle, _ROOM_AT_ONCE)):
+            client.abort()
+
+
+_process = b"%024x" % getrandbits(96)
+_numbers = count()
+
+
+def new_id() -> bytes:
+    """Make a request ID: 96 random bits of this process, and a number. A random one for each would cost 0.3 µs more."""
+    return b"%b%08x" % (_process, next(_numbers))

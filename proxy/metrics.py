@@ -39,6 +39,7 @@ class Collector(CollectorBase):
         )
         yield from self._traffic()
         yield from self._listeners()
+        yield from self._access_log()
         yield from self._endpoints()
         yield from self._discovery()
 
@@ -60,7 +61,28 @@ class Collector(CollectorBase):
         broken = CounterMetricFamily(
             "pointsman_responses_broken", "Responses that broke off in their middle.", labels=["service"]
         )
-        retries = CounterMetricFamily("pointsman_retries", "Requests sent to one more endpoint.", labels=["service"])
+        retries = CounterMetricFamily("pointsman_retries", "Requests sent once more.", labels=["service"])
+        exhausted = CounterMetricFamily(
+            "pointsman_retries_refused", "Retries that the budget did not allow.", labels=["service"]
+        )
+        hedges = CounterMetricFamily(
+            "pointsman_hedges",
+            "Requests sent to a second endpoint for want of an answer; retries too.",
+            labels=["service"],
+        )
+        queued = GaugeMetricFamily("pointsman_requests_queued", "Requests that wait for a place.", labels=["service"])
+        overflow = CounterMetricFamily(
+            "pointsman_requests_overflowed",
+            "Requests that found neither a place nor room to wait for one.",
+            labels=["service"],
+        )
+        tunnels = GaugeMetricFamily(
+            "pointsman_tunnels", "Connections that were upgraded, WebSockets for one.", labels=["service"]
+        )
+        tunnelled = CounterMetricFamily(
+            "pointsman_tunnel_bytes", "Bytes through tunnels, from clients (in) and to them (out).",
+            labels=["service", "direction"],
+        )  # fmt: skip
         for name, service in self._application.services.items():
             traffic = service.traffic
             for digit in range(1, 6):
@@ -72,7 +94,16 @@ class Collector(CollectorBase):
             abandoned.add_metric([name], traffic.abandoned)
             broken.add_metric([name], traffic.broken)
             retries.add_metric([name], traffic.retries)
-        yield from (requests, durations, in_flight, abandoned, broken, retries)
+            exhausted.add_metric([name], service.budget.exhausted)
+            hedges.add_metric([name], traffic.hedges)
+            places = service.places
+            queued.add_metric([name], places.waiting if places is not None else 0)
+            overflow.add_metric([name], places.refused if places is not None else 0)
+            tunnels.add_metric([name], traffic.tunnels)
+            tunnelled.add_metric([name, "in"], traffic.tunnel_bytes_in)
+            tunnelled.add_metric([name, "out"], traffic.tunnel_bytes_out)
+        yield from (requests, durations, in_flight, abandoned, broken, retries, exhausted, hedges, queued, overflow)
+        yield from (tunnels, tunnelled)
 
     def _listeners(self) -> Iterator[Metric]:
         open_ = GaugeMetricFamily("pointsman_downstream_connections", "Clients connected.", labels=["listener"])
@@ -84,12 +115,33 @@ class Collector(CollectorBase):
             "Requests answered without asking an instance: malformed, or without a route.",
             labels=["listener"],
         )
+        overflowed = CounterMetricFamily(
+            "pointsman_downstream_connections_refused", "Clients that were one too many.", labels=["listener"]
+        )
+        paused = CounterMetricFamily(
+            "pointsman_accept_pauses",
+            "How often accepting paused for want of file descriptors.",
+            labels=["listener"],
+        )
         for listener in self._application.listeners:
             labels = [str(listener.bind)]
             open_.add_metric(labels, listener.clients)
             accepted.add_metric(labels, listener.accepted)
             refused.add_metric(labels, listener.refused)
-        yield from (open_, accepted, refused)
+            overflowed.add_metric(labels, listener.overflowed)
+            paused.add_metric(labels, listener.exhausted)
+        yield from (open_, accepted, refused, overflowed, paused)
+
+    def _access_log(self) -> Iterator[Metric]:
+        log = self._application.access_log
+        lines = CounterMetricFamily(
+            "pointsman_access_log_lines", "Lines of the access log, by what became of them.", labels=["result"]
+        )
+        if log is not None:
+            lines.add_metric(["written"], log.writer.written)
+            lines.add_metric(["dropped"], log.writer.dropped)
+            lines.add_metric(["failed"], log.writer.failed)
+        yield lines
 
     def _endpoints(self) -> Iterator[Metric]:
         labels = ["service", "endpoint", "address"]
@@ -125,9 +177,13 @@ class Collector(CollectorBase):
                 requests.add_metric(values, endpoint.requests)
                 failures.add_metric([*values, "connect"], endpoint.connect_failures)
                 failures.add_metric([*values, "broken"], endpoint.broken)
+                failures.add_metric([*values, "timeout"], endpoint.timeouts)
+                failures.add_metric([*values, "malformed"], endpoint.malformed)
+                failures.add_metric([*values, "5xx"], endpoint.server_errors)
                 idle += service.connections[endpoint].idle
                 open_ += service.connections[endpoint].open
-            ejections.add_metric([name, "probe"], service.pool.ejections)
+            for cause, count in service.pool.ejections_by.items():
+                ejections.add_metric([name, cause], count)
             connections.add_metric([name, "idle"], idle)
             connections.add_metric([name, "active"], open_ - idle)
             panic.add_metric([name], service.pool.panic)

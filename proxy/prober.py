@@ -80,7 +80,8 @@ class Prober:
                     outcome = await self._check(endpoint.instance)
                 except Exception as error:  # whatever an instance does, its probe goes on: this one has failed
                     outcome = check.Outcome(False, f"{type(error).__name__}: {error}")
-            pool.probed(endpoint, outcome.passed, outcome.detail, time.monotonic())
+            if not outcome.ours:
+                pool.probed(endpoint, outcome.passed, outcome.detail, time.monotonic())
             await asyncio.sleep(options.interval * (1 + options.jitter * (2 * self._random.random() - 1)))
 
     async def _check(self, instance: Instance) -> check.Outcome:

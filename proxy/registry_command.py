@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from discovery.embedded.server import RegistryServer
-from proxy.listener import BindError
+from proxy.sockets import BindError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,41 +8,41 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Service = TypeVar("Service")
+Goal = TypeVar("Goal")
 
 
 @dataclass(frozen=True, slots=True)
-class Route(Generic[Service]):
-    """A rule: requests to `host` whose path lies below `path` go to `service`.
+class Route(Generic[Goal]):
+    """A rule: requests to `host` whose path lies below `path` go to `goal`, a service and the terms for it.
 
     An empty host or path is no condition. `host` is in lower case, without a port; `*.example.com` stands for every
     name below example.com, not for itself. `path` is a prefix on a segment boundary: /api holds /api and /api/x, but
     not /apis.
     """
 
-    service: Service
+    goal: Goal
     host: bytes = b""
     path: bytes = b""
 
 
-class Router(Generic[Service]):
-    """Finds the service of a request among routes, in their order."""
+class Router(Generic[Goal]):
+    """Finds the goal of a request among routes, in their order."""
 
-    def __init__(self, routes: Sequence[Route[Service]]) -> None:
+    def __init__(self, routes: Sequence[Route[Goal]]) -> None:
         self._routes = tuple(routes)
         # Most proxies have one route for everything; they should not pay for the others.
         first = self._routes[0] if self._routes else None
-        self._only = first.service if first and not first.host and not first.path else None
+        self._only = first.goal if first and not first.host and not first.path else None
 
-    def find(self, authority: bytes, target: bytes) -> Service | None:
-        """Return the service for a request's Host (with or without a port) and target; None when no route matches."""
+    def find(self, authority: bytes, target: bytes) -> Goal | None:
+        """Return the goal for a request's Host (with or without a port) and target; None when no route matches."""
         if self._only is not None:
             return self._only
         host = _host(authority)
         path = target.partition(b"?")[0]
         for route in self._routes:
             if (not route.host or _is_host(route.host, host)) and (not route.path or _is_below(route.path, path)):
-                return route.service
+                return route.goal
         return None
 
 

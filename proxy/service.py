@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from proxy.counters import Traffic
 from proxy.http.connections import Connections, UpstreamOptions
+from proxy.http.places import PlaceLimits, Places
+from proxy.http.retries import RetryBudget, RetryPolicy
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
@@ -25,11 +27,25 @@ class Service:
     keeper: Keeper
     registry: str  # the kind of registry that its instances are found in
 
-    def __init__(self, name: str, balancer: str, pool: Pool, options: UpstreamOptions, prober: Prober | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        balancer: str,
+        pool: Pool,
+        options: UpstreamOptions,
+        prober: Prober | None,
+        *,
+        retries: RetryPolicy = RetryPolicy(),
+        budget: RetryBudget | None = None,
+        limits: PlaceLimits = PlaceLimits(),
+    ) -> None:
         self.name = name
         self.balancer = balancer
         self.pool = pool
         self.traffic = Traffic()
+        self.retries = retries
+        self.budget = budget or RetryBudget(0.2, 3.0)
+        self.places = Places(limits) if limits else None  # None: as many as come
         self.prober = prober
         self.connections: dict[Endpoint, Connections] = {}
         self._options = options
@@ -43,10 +59,15 @@ class Service:
             self.connections.pop(endpoint).close()
         if self.prober is not None:
             self.prober.follow(change, self.pool)
+        if self.places is not None:
+            self.places.wake()
 
     def sweep(self, now: float) -> None:
-        """Close connections that have been idle for too long, and tell of a panic that no request has met."""
-        self.pool.settle()
+        """Do what is due: readmit, tell of a panic that no request has met, close what has been idle for too long."""
+        self.pool.settle(now)
+        self.budget.sweep(now, self.traffic.requests)
+        if self.places is not None:
+            self.places.wake()
         for connections in self.connections.values():
             connections.expire(now)
 

@@ -1,4 +1,4 @@
-"""How does a request get through, byte for byte? HTTP/1.1 and 1.0 on both sides.
+"""How does a request get through, byte for byte? HTTP/1.1 and 1.0 on both sides, and tunnels.
 
 A request, in the order in which it passes:
 
@@ -7,4 +7,12 @@ A request, in the order in which it passes:
     buffers.py       how much of it we hold                   exchange.py     one request and its response
     connections.py   idle connections to an endpoint          upstream.py     an instance's connection
     answers.py       what we answer by ourselves
+
+What an exchange is made of, or becomes:
+
+    dispatch.py      who answers: tries, and another try      places.py       how many at a time, and who waits
+    retries.py       what is tried again, and how often       hedge.py        a second copy, when nobody answers
+    forwarding.py    where a request came from                terms.py        time-outs, limits
+    tunnel.py        after 101: bytes both ways               websocket.py    where its frames begin
+    marks.py         what the access log wants to know        resets.py       a connection broken off
 """

@@ -16,11 +16,12 @@ _CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb'|"[\t !#-\[\]-~]*"))?)*'
 )
 _TRAILER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*")
-# RFC 9110 6.5.1: what steers framing, routing or trust has no business behind the body.
+# RFC 9110 6.5.1: what steers framing, routing or trust has no business behind the body. Nor has what is dropped from a
+# head: some servers take trailers for fields of the head (lighttpd 1.4.80, CVE-2025-12642).
 _NOT_IN_TRAILERS = frozenset(
     b"""transfer-encoding content-length host connection trailer te upgrade expect authorization cookie set-cookie
-    content-encoding content-type content-range forwarded x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip
-    keep-alive proxy-connection via""".split()
+    content-encoding content-type content-range forwarded x-real-ip x-request-id keep-alive proxy-connection via
+    proxy proxy-authorization proxy-authenticate http2-settings max-forwards""".split()
 )
 
 
@@ -58,23 +59,30 @@ class LengthBody:
 class CloseBody:
     """A response's body that ends where the connection does, so that it is never known to be whole."""
 
-    __slots__ = ()
+    __slots__ = ("_room",)
 
     whole = False
     rest = b""
     trailers = b""
 
+    def __init__(self, most: float = float("inf")) -> None:
+        self._room = most
+
     def feed(self, data: bytes) -> bytes:
-        """Take what arrived, all of which is content."""
+        """Take what arrived, all of which is content. Raises BadMessageError."""
+        self._room -= len(data)
+        if self._room < 0:
+            raise BadMessageError("more content than there may be")
         return data
 
 
 class ChunkedBody:
-    """A body in chunks (RFC 9112 7.1). Extensions are understood and dropped, forbidden trailers likewise."""
+    """A body in chunks (RFC 9112 7.1), of `most` bytes. Extensions are understood and dropped, as are bad trailers."""
 
-    __slots__ = ("_left", "_pending", "_state", "_trailer_room", "rest", "trailers", "whole")
+    __slots__ = ("_left", "_most", "_pending", "_room", "_state", "_trailer_room", "rest", "trailers", "whole")
 
-    def __init__(self) -> None:
+    def __init__(self, most: float = float("inf")) -> None:
+        self._most = self._room = most
         self.whole = False
         self.rest = b""
         self.trailers = b""  # as lines, ready to be written behind the last chunk
@@ -110,6 +118,9 @@ class ChunkedBody:
         if line is None:
             raise BadMessageError("a malformed chunk size")
         self._left = int(line[1], 16)
+        self._room -= self._left
+        if self._room < 0:
+            raise BadMessageError(f"a body of more than {self._most} bytes", 413)
         self._state = self._data if self._left else self._trailer
         return end + 2
 
@@ -142,7 +153,8 @@ class ChunkedBody:
             raise BadMessageError("a malformed trailer field")
         self._trailer_room -= end + 2 - at
         name, value = field.groups()
-        if name.lower().replace(b"_", b"-") not in _NOT_IN_TRAILERS:
+        plain = name.lower().replace(b"_", b"-")
+        if plain not in _NOT_IN_TRAILERS and not plain.startswith(b"x-forwarded-"):
             self.trailers += name + b": " + value + b"\r\n"
         return end + 2
 

@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import re
 import select
-import socket
-import struct
 import time
 from typing import TYPE_CHECKING, cast
 
-from proxy.http.answers import answer
+from proxy.http import answers
 from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
-from proxy.http.exchange import NEVER, Exchange
+from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
+from proxy.http.forwarding import Origin
 from proxy.http.heads import END
+from proxy.http.resets import reset
+from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from proxy.http.heads import RequestHead
+    from proxy.http.marks import Marks
     from proxy.listener import Listener
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
 _LINGER = 2.0  # seconds in which what a refused client still sends is read and dropped (RFC 9112 9.6)
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_HEADS_AT_ONCE = 64  # read in one turn of the loop; those whose requests we answer ourselves wait for nothing else
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 
@@ -31,7 +35,8 @@ class Downstream(asyncio.Protocol):
     """One client's connection.
 
     Requests that arrive before the response to the one before is whole wait in `_ahead`, of which we read no more than
-    a buffer or two. `deadline` is when the present wait ends, whatever it is for; the listener's sweep looks at it.
+    a buffer or two. `deadline` is when the present wait ends, whatever it is for, and `expires` when the present
+    request must be over; the listener's sweep looks at both.
     """
 
     __slots__ = (
@@ -39,33 +44,40 @@ class Downstream(asyncio.Protocol):
         "_body",
         "_bounded",
         "_exchange",
-        "_full",
         "_head_begun",
         "_lingering",
         "_reading_heads",
+        "_resting",
+        "_served",
         "deadline",
-        "forwarded",
+        "expires",
+        "full",
         "held",
         "keep_alive",
         "listener",
+        "marks",
+        "origin",
         "paused",
         "transport",
     )
 
     transport: asyncio.Transport
+    origin: Origin  # what its requests tell of where they came from
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.deadline = NEVER
+        self.deadline = self.expires = NEVER
         self.keep_alive = True
-        self.forwarded = (b"", b"")  # the fields that say where a request came from, for HTTP/1.0 and HTTP/1.1
+        self.marks: Callable[[], Marks] | None = listener.marks
         self._exchange: Exchange | None = None
         self._body: BodyReader | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._ahead = b""  # arrived, not looked at
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
         self._reading_heads = False
-        self._full = False  # our side of the connection holds more than the client takes
+        self._resting = False  # enough heads were read in this turn of the loop
+        self._served = 0  # requests so far, where they are limited
+        self.full = False  # our side of the connection holds more than the client takes
         self.held = False  # the instance does not keep up with the request's body
         self.paused = False  # we do not read
         self._lingering = False  # answered for the last time; what still comes is dropped
@@ -76,15 +88,18 @@ class Downstream(asyncio.Protocol):
         """Greet a client."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
-        self.forwarded = _forwarded(transport.get_extra_info("peername"))
-        self.deadline = time.monotonic() + self.listener.timeouts.request_head
-        self.listener.joined(self)
+        listener = self.listener
+        self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"))
+        self.deadline = time.monotonic() + listener.timeouts.request_head
+        refusal = listener.joined(self)
+        if refusal:
+            self._refuse(503, refusal)
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of what the client sends."""
         exchange = self._exchange
         if exchange is None:
-            if self._full and not self._lingering:
+            if (self.full or self._resting) and not self._lingering:
                 self._wait(data)
             else:
                 self._read_head(self._ahead + data if self._ahead else data)
@@ -109,19 +124,17 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold the instance back: the client does not keep up."""
-        self._full = True
+        self.full = True
         if self._exchange is not None:
             self._exchange.hold_instance(True)
 
     def resume_writing(self) -> None:
         """Let the instance go on, or the requests that wait."""
-        self._full = False
+        self.full = False
         if self._exchange is not None:
             self._exchange.hold_instance(False)
-        elif not self._lingering and not self.transport.is_closing():
-            self._next(time.monotonic())
-            if self.listener.draining:
-                self.drain()
+        else:
+            self._go_on()
 
     # From the exchange.
 
@@ -134,7 +147,7 @@ class Downstream(asyncio.Protocol):
         """Read if there is room for what comes."""
         exchange = self._exchange
         connecting = exchange is not None and exchange.upstream is None and not exchange.request_whole
-        pause = self.held or connecting or len(self._ahead) >= SIZE
+        pause = self.held or connecting or self._resting or len(self._ahead) >= SIZE
         if pause != self.paused and not self.transport.is_closing():
             self.paused = pause
             if pause:
@@ -146,6 +159,7 @@ class Downstream(asyncio.Protocol):
         """Go on to the next request, or close: the response to the present one is whole."""
         self._exchange = None
         self.held = False
+        self.expires = NEVER
         if not request_whole:
             self._body = None
             self._linger()
@@ -159,24 +173,47 @@ class Downstream(asyncio.Protocol):
     def break_off(self) -> None:
         """End the connection so that nobody takes what was sent for the whole: without an end, and with a reset."""
         self._exchange = None
-        sock = self.transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.transport.abort()
+        reset(self.transport)
+
+    def switched(self) -> bytes:
+        """Speak HTTP no more: the connection is one end of a tunnel. Return what the client has sent ahead of it."""
+        ahead, self._ahead = self._ahead, b""
+        if self.paused:
+            self.paused = False
+            self.transport.resume_reading()
+        return ahead
+
+    def log(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
+        """Write the access log's line of an exchange that has ended."""
+        self.listener.log_exchange(exchange, status, downstream_end, upstream_end, error)
 
     # From the listener.
+
+    @property
+    def idle(self) -> bool:
+        """True between two requests, with nothing on its way in either direction."""
+        return self._exchange is None and not (self._head_begun or self.full or self._lingering or self._ahead)
 
     def drain(self) -> None:
         """Close soon: once what is under way, or may be on its way in this moment, has been answered."""
         self.keep_alive = False
-        if self._exchange is None and not (self._full or self._lingering or self.transport.is_closing()):
+        if self._exchange is None and not (self.full or self._lingering or self.transport.is_closing()):
             self.deadline = min(self.deadline, time.monotonic() + _LAST_CHANCE)
 
-    def timed_out(self) -> None:
+    def say_goodbye(self) -> None:
+        """Ask a client to leave whose connection is a tunnel, where it can be asked."""
+        if self._exchange is not None and self._exchange.tunnel is not None:
+            self._exchange.tunnel.say_goodbye()
+
+    def timed_out(self, now: float) -> None:
         """End a wait whose deadline has passed."""
         exchange = self._exchange
         if exchange is not None:
-            exchange.timed_out()
-        elif self._full or self._lingering or self.transport.is_closing():
+            if self.deadline <= now:
+                exchange.timed_out()
+            else:
+                exchange.expired()
+        elif self.full or self._lingering or self.transport.is_closing():
             self.abort()
         elif self._ahead:
             self._refuse(408, "the request's head did not arrive in time")
@@ -197,6 +234,8 @@ class Downstream(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
+            if exchange.tunnel is not None:
+                return  # which closes both its connections
         if exchange is not None or self.transport.get_write_buffer_size():
             self.break_off()
         else:
@@ -210,17 +249,40 @@ class Downstream(asyncio.Protocol):
         """Wait for the next request, or begin those that are there already."""
         self._head_begun = False
         timeouts = self.listener.timeouts
-        self.deadline = now + (timeouts.stream_idle if self._full else timeouts.keepalive)
-        if self._ahead and not self._reading_heads:
+        self.deadline = now + (timeouts.stream_idle if self.full else timeouts.keepalive)
+        if self._ahead and not self._reading_heads and not self._resting:
             self._read_heads()
         if self.paused:
             self.steer()
 
+    def _go_on(self) -> None:
+        """Begin with the requests that waited, unless something else holds them up by now."""
+        if self._exchange is None and not (self.full or self._lingering or self.transport.is_closing()):
+            self._next(time.monotonic())
+            if self.listener.draining:
+                self.drain()
+
+    def _rest(self) -> None:
+        """Leave a turn of the loop to others: libuv goes on reading from one client while that keeps up with us."""
+        self._resting = True
+        self.steer()
+        asyncio.get_running_loop().call_soon(self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._go_on()
+        self.steer()
+
     def _read_heads(self) -> None:
         """Start the exchanges whose heads are there, each as soon as the one before is over."""
         self._reading_heads = True
+        left = _HEADS_AT_ONCE
         try:
-            while self._ahead and self._exchange is None and not self._full:
+            while self._ahead and self._exchange is None and not self.full:
+                if not left:
+                    self._rest()
+                    break
+                left -= 1
                 ahead = self._ahead
                 self._read_head(ahead)
                 if self._ahead is ahead:
@@ -244,36 +306,51 @@ class Downstream(asyncio.Protocol):
         if end > listener.limits.headers + listener.limits.request_line:
             self._refuse_large(data)
             return
+        now = time.monotonic()
+        head = data[: end + 4]
         try:
-            request = listener.reader.read(data[: end + 4])
+            request = listener.reader.read(head)
         except BadMessageError as error:
             self._refuse(error.status, str(error))
             return
         self._head_begun = False
         self.keep_alive = request.keep_alive and not listener.draining
-        now = time.monotonic()
-        service = listener.router.find(request.authority, request.target)
+        if listener.requests_per_connection:
+            self._served += 1
+            self.keep_alive = self.keep_alive and self._served < listener.requests_per_connection
+        if listener.make_id is not None and not (request.request_id and listener.keeps_ids):
+            request.request_id = listener.make_id()
+        terms = listener.router.find(request.authority, request.target)
+        most = terms.body if terms is not None else NEVER
         body: BodyReader | None
         if request.length == 0:
             body, content, trailers, whole = None, b"", b"", True
             self._ahead = data[end + 4 :]
         else:
-            body = ChunkedBody() if request.length is None else LengthBody(request.length)
+            if request.length is not None and request.length > most:
+                self.keep_alive = False
+                self._refuse(413, f"a body of more than {most} bytes", request)
+                return
+            body = ChunkedBody(most) if request.length is None else LengthBody(request.length)
             try:
                 content = body.feed(data[end + 4 :])
             except BadMessageError as error:
-                self._refuse(error.status, str(error))
+                self.keep_alive = False
+                self._refuse(error.status, str(error), request)
                 return
             trailers, whole = body.trailers, body.whole
             self._ahead = body.rest
             if whole:
                 body = None
         self._body = body
-        if service is None:
+        if request.max_forwards == 0:
+            self._answer_for_all(request, head)
+            return
+        if terms is None:
             self.keep_alive = self.keep_alive and body is None
             self._refuse(404, "no route matches this host and path", request)
             return
-        exchange = self._exchange = Exchange(self, request, service, now)
+        exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
             self._bounded = True
@@ -295,7 +372,7 @@ class Downstream(asyncio.Protocol):
         try:
             content = body.feed(data)
         except BadMessageError as error:
-            exchange.failed(400, str(error))
+            exchange.failed(error.status, str(error), "refused" if error.status == 413 else "malformed", "aborted")
             return
         if body.whole:
             self._body = None
@@ -314,7 +391,26 @@ class Downstream(asyncio.Protocol):
         self.listener.refused += 1
         close = request is None or not self.keep_alive
         to_head = request is not None and request.method == b"HEAD"
-        self.transport.write(answer(status, error, close=close, to_head=to_head))
+        request_id = request.request_id if request is not None else b""
+        text = answers.answer(status, error, close=close, to_head=to_head, request_id=request_id)
+        if self.marks is not None:
+            self.listener.log_refusal(self.origin, request, status, error)
+        self._answered(text, close=close)
+
+    def _answer_for_all(self, request: RequestHead, head: bytes) -> None:
+        """Answer an OPTIONS or TRACE that may be passed on no further."""
+        self.keep_alive = self.keep_alive and self._body is None
+        close = not self.keep_alive
+        if request.method == b"TRACE":
+            text = answers.trace(head, close=close, request_id=request.request_id)
+        else:
+            text = answers.options(close=close, request_id=request.request_id)
+        if self.marks is not None:
+            self.listener.log_refusal(self.origin, request, 200, "")
+        self._answered(text, close=close)
+
+    def _answered(self, text: bytes, *, close: bool) -> None:
+        self.transport.write(text)
         if close:
             self._linger()
         else:
@@ -345,10 +441,3 @@ class Downstream(asyncio.Protocol):
         if self.paused:
             self.paused = False
             self.transport.resume_reading()
-
-
-def _forwarded(peer: object) -> tuple[bytes, bytes]:
-    """Write the fields that say where a request came from; a unix socket's client has no address."""
-    address = f"X-Forwarded-For: {peer[0]}\r\n" if isinstance(peer, tuple) else ""
-    start = f"{address}X-Forwarded-Proto: http\r\n"
-    return f"{start}Via: 1.0 pointsman\r\n\r\n".encode(), f"{start}Via: 1.1 pointsman\r\n\r\n".encode()

@@ -2,112 +2,111 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
 from proxy.http.answers import answer
 from proxy.http.bodies import chunk, last_chunk
+from proxy.http.dispatch import Dispatch
+from proxy.http.fields import BadMessageError, tunnelled
 from proxy.http.heads import END
+from proxy.http.hedge import Hedge
+from proxy.http.retries import IDEMPOTENT, repeatable
+from proxy.http.terms import NEVER
+from proxy.http.tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from balancers.endpoint import Endpoint
-    from proxy.http.connections import Connections
-    from proxy.http.downstream import Downstream
-    from proxy.http.heads import RequestHead, ResponseHead
+    from proxy.http.heads import ResponseHead
     from proxy.http.upstream import Upstream
-    from proxy.service import Service
 
-NEVER = float("inf")
 _JOINED = 16 * 1024  # bytes of content up to which one joined write is cheaper than two
-_MAX_LOSSES = 2  # a request that kills whoever reads it must not be sent to everybody
-_HEAD_END = b"Via: 1.1 pointsman\r\n\r\n"
-_IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"])
+_HEAD_ENDS = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
 
 
-class Exchange:
+class Exchange(Dispatch):
     """One request with its response.
 
-        begin -> (connect ->) connected -> interim* -> respond -> more* -> complete
-                      |            |                      |
-                 unconnected     lost, failed, timed_out, abandon: another try, an answer of ours, or a broken response
-
-    A request is tried again when no connection could be made for it. It is also tried again, on another instance or on
-    a fresh connection and a few times at most, when its connection broke without a byte in answer, but only if it is
-    idempotent and has no body: the instance may have acted on it.
+    begin -> (find ...) connected -> interim* -> respond -> more* -> complete
+                            |                       |
+                       lost, malformed, failed, timed_out, abandon:     switch -> a tunnel
+                       another try, an answer of ours, or a broken response
     """
 
-    __slots__ = (
-        "_chunked",
-        "_connections",
-        "_ended",
-        "_losses",
-        "_pending",
-        "_status",
-        "_tried",
-        "downstream",
-        "endpoint",
-        "request",
-        "request_whole",
-        "service",
-        "started",
-        "upstream",
-    )
-
-    def __init__(self, downstream: Downstream, request: RequestHead, service: Service, now: float) -> None:
-        self.downstream = downstream
-        self.request = request
-        self.service = service
-        self.started = now
-        self.endpoint: Endpoint | None = None
-        self._connections: Connections | None = None  # the endpoint's
-        self.upstream: Upstream | None = None
-        self.request_whole = False
-        self._pending = b""  # what there is of the request's body before there is a connection
-        self._tried: Collection[Endpoint] = ()
-        self._losses = 0  # connections that broke without a byte in answer
-        self._status = 0  # of the response whose head the client was sent
-        self._chunked = False  # the response goes out in chunks
-        self._ended = False
+    __slots__ = ()
 
     # From the client's side.
 
     def begin(self, content: bytes, whole: bool, trailers: bytes) -> None:
         """Start, with what there is of the request's body."""
         self.request_whole = whole
-        if content or (whole and self.request.length is None):
+        request = self.request
+        if content or (whole and request.length is None):
             self._pending = self._frame(content, whole, trailers)
         self.service.traffic.in_flight += 1
-        self._try(self.started)
+        if self.terms.timeouts.request != NEVER:
+            self.downstream.expires = self.started + self.terms.timeouts.request
+        marks = self.downstream.marks
+        if marks is None:
+            self.find(self.started)
+        else:
+            self.marks = marks()
+            self.marks.received = len(content)
+            self.find(self.started)
+            self.marks.worked(self.started)
 
     def body(self, content: bytes, whole: bool, trailers: bytes) -> None:
         """Pass on a piece of the request's body."""
         self.request_whole = whole
-        timeouts = self.downstream.listener.timeouts
+        timeouts = self.terms.timeouts
         now = time.monotonic()
         if self._status:
             self.downstream.deadline = now + timeouts.stream_idle
         else:
             self.downstream.deadline = now + (timeouts.response_head if whole else timeouts.body_idle)
-        if self.upstream is not None:
-            self.upstream.transport.write(self._frame(content, whole, trailers))
-        else:
-            self._pending += self._frame(content, whole, trailers)
+        if self.marks is not None:
+            self.marks.received += len(content)
+        content = self._frame(content, whole, trailers)
+        if self.upstream is None:
+            self._pending += content
+            return
+        self._keep(content)
+        self.upstream.transport.write(content)
 
     def abandon(self) -> None:
-        """Give up: the client is gone."""
-        if not self._ended:
-            self.service.traffic.abandoned += 1
-            self._let_go()
-            self._end()
+        """Give up: the client is gone, or must be."""
+        if self._ended:
+            return
+        if self.tunnel is not None:
+            self.tunnel.close()
+            return
+        self.service.traffic.abandoned += 1
+        asked = self.endpoint is not None
+        self._let_go()
+        self._end(self._status, "left", "aborted" if asked else "none")
 
     def timed_out(self) -> None:
         """Give up: nothing moved for too long."""
-        if not self.request_whole and not self._status and not self.downstream.held:
-            self.failed(408, "the request's body did not arrive in time")
+        downstream = self.downstream
+        if self.tunnel is not None:
+            self.tunnel.timed_out()
+        elif self.endpoint is None:
+            self.unplaced()
+        elif self._status:
+            idle = downstream.full or not self.request_whole
+            self._break(*(("timeout", "aborted") if idle else ("broken", "timeout")))
+        elif not self.request_whole and not downstream.held:
+            self.failed(408, "the request's body did not arrive in time", "timeout", "aborted")
         else:
-            self.failed(504, "the instance did not answer in time")
+            self.unanswered()
+
+    def expired(self) -> None:
+        """Give up: the whole took too long."""
+        failure = f"the request was not answered within {self.terms.timeouts.request:g} s"
+        if not self.request_whole and not self._status and not self.downstream.held:
+            self.failed(408, failure, "timeout", "aborted")
+        else:
+            self.failed(504, failure, "complete", "timeout" if self.endpoint is not None else "overload")
 
     def hold_instance(self, held: bool) -> None:
         """Stop or go on reading the response: the client does not keep up, or does again."""
@@ -122,43 +121,53 @@ class Exchange:
         """Stop or go on reading the request's body: the instance does not keep up, or does again."""
         if not self.request_whole and not self._status:
             # While held it cannot send; its time to do so begins anew when it is let go.
-            timeouts = self.downstream.listener.timeouts
+            timeouts = self.terms.timeouts
             self.downstream.deadline = time.monotonic() + (timeouts.stream_idle if held else timeouts.body_idle)
         self.downstream.hold(held)
 
     def connected(self, upstream: Upstream, now: float) -> None:
         """Send the request on a connection."""
         self.upstream = upstream
-        downstream, request = self.downstream, self.request
-        timeouts = downstream.listener.timeouts
+        downstream = self.downstream
+        timeouts = self.terms.timeouts
         downstream.deadline = now + (timeouts.response_head if self.request_whole else timeouts.body_idle)
-        authority = request.authority
-        if authority:
-            lines = [request.line, b"Host: " + authority, *request.fields, b"X-Forwarded-Host: " + authority]
-        else:  # a client of HTTP/1.0 need not say whom it asks, but we must
-            lines = [request.line, b"Host: " + upstream.home.authority, *request.fields]
-        if request.length is None:
-            lines.append(b"Transfer-Encoding: chunked")
-        if request.expects_continue and not self.request_whole:
-            lines.append(b"Expect: 100-continue")
-        lines.append(downstream.forwarded[request.minor_version] + self._pending)
-        self._pending = b""
-        upstream.lend(self, b"\r\n".join(lines))
+        content = self._pending
+        self._replay = b""
+        if content:
+            self._pending = b""
+            self._keep(content)
+        upstream.lend(self, self.head(upstream.home.authority) + content)
         if not self.request_whole:
             downstream.steer()
+        if downstream.full:
+            upstream.hold(True)
+        if self.marks is not None:
+            self.marks.reused = upstream.reused
+            if now != self.started:
+                self.marks.worked(now)
+        if self.service.retries.hedge_after != NEVER:
+            self.plan_hedge()
 
-    def unconnected(self, failure: str, status: int) -> None:
-        """Turn to another endpoint: this one cannot be connected to. `status` answers if it was the last one."""
-        endpoint = self.endpoint
-        assert endpoint is not None
-        endpoint.connect_failures += 1
-        self._tried = {*self._tried, endpoint}
-        self._leave_endpoint()
-        now = time.monotonic()
-        if now - self.started < 2 * self.downstream.listener.timeouts.connect:
-            self._try(now, failure, status)
+    def head(self, home: bytes) -> bytes:
+        """Write the request's head anew; `home` is what a client of HTTP/1.0 asks for that names no host."""
+        request, origin = self.request, self.downstream.origin
+        authority = request.authority
+        lines = [request.line, b"Host: " + (authority or home), *request.fields]
+        if origin.plain:
+            if authority:  # a client of HTTP/1.0 need not say whom it asks
+                lines.append(b"X-Forwarded-Host: " + authority)
         else:
-            self.failed(status, f"no time is left to try another instance: {failure}")
+            lines.extend(origin.fields(request))
+        if request.length is None:
+            lines.append(b"Transfer-Encoding: chunked")
+        if request.upgrade:
+            lines.append(b"Connection: Upgrade\r\nUpgrade: " + b", ".join(request.upgrade))
+        if request.expects_continue and not self.request_whole:
+            lines.append(b"Expect: 100-continue")
+        if request.request_id:
+            lines.append(b"X-Request-Id: " + request.request_id)
+        lines.append(origin.tails[request.minor_version])
+        return b"\r\n".join(lines)
 
     def interim(self, response: ResponseHead) -> None:
         """Pass an interim response on, to a client who knows of them."""
@@ -167,32 +176,51 @@ class Exchange:
 
     def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
         """Pass the response's head on, with what there is of its body."""
-        downstream, request = self.downstream, self.request
-        self._status = response.status
+        downstream, request, endpoint = self.downstream, self.request, self.endpoint
+        assert endpoint is not None
+        arrived = 0.0
+        if self.marks is not None:
+            arrived = self.marks.answered(self.started)
+        status = response.status
+        if status >= 400 and self.answered(endpoint, status):
+            return
+        if self._hedge is not None:
+            self._hedge.drop()
+        self._status = status
         lines = [response.line, *response.fields]
         if response.length is None:
             if request.minor_version:
                 lines.append(b"Transfer-Encoding: chunked")
                 self._chunked = True
-                content = chunk(content) + last_chunk(trailers) if whole else chunk(content)
+                framed = chunk(content) + last_chunk(trailers) if whole else chunk(content)
             else:
                 downstream.keep_alive = False
+                framed = content
+        else:
+            framed = content
+        if status == 426 and (offered := tunnelled(response.upgrade)) and request.minor_version:
+            lines.append(b"Connection: Upgrade\r\nUpgrade: " + b", ".join(offered))  # RFC 9110 15.5.22 wants it there
         if not self.request_whole:
             downstream.keep_alive = False  # the rest of the request may never come, or be of no interest to anybody
         if not downstream.keep_alive:
             lines.append(b"Connection: close")
         elif not request.minor_version:
             lines.append(b"Connection: keep-alive")
-        if len(content) <= _JOINED:
-            lines.append(_HEAD_END + content)
+        if len(framed) <= _JOINED:
+            lines.append(_HEAD_ENDS[response.minor_version] + framed)
             downstream.transport.write(b"\r\n".join(lines))
         else:
-            lines.append(_HEAD_END)
+            lines.append(_HEAD_ENDS[response.minor_version])
             downstream.transport.write(b"\r\n".join(lines))
-            downstream.transport.write(content)
+            downstream.transport.write(framed)
+        if self.marks is not None:
+            self.marks.sent += len(content)
+            self.marks.worked(arrived)
 
     def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
         """Pass on a piece of the response's body."""
+        if self.marks is not None:
+            self.marks.sent += len(content)
         if self._chunked:
             content = chunk(content) + last_chunk(trailers) if whole else chunk(content)
         if content:
@@ -200,47 +228,70 @@ class Exchange:
 
     def moves(self) -> None:
         """Put off the deadline: the response goes on."""
-        self.downstream.deadline = time.monotonic() + self.downstream.listener.timeouts.stream_idle
+        self.downstream.deadline = time.monotonic() + self.terms.timeouts.stream_idle
+
+    def switch(self, upstream: Upstream, response: ResponseHead, rest: bytes) -> None:
+        """Make a tunnel of both connections; `rest` is what the instance sent behind its head.
+
+        Raises BadMessageError when the client has asked for nothing of the kind.
+        """
+        downstream, request = self.downstream, self.request
+        if response.status == 101:
+            asked = [protocol.lower() for protocol in request.upgrade]
+            if not response.upgrade or any(protocol.lower() not in asked for protocol in response.upgrade):
+                raise BadMessageError("101 Switching Protocols, which nobody asked for")
+            fields = [*response.fields, b"Connection: Upgrade\r\nUpgrade: " + b", ".join(response.upgrade)]
+        else:  # RFC 9110 9.3.6: whatever a 2xx to CONNECT says of a length means nothing
+            fields = [field for field in response.fields if not field.lower().startswith(b"content-length:")]
+        endpoint = self.endpoint
+        assert endpoint is not None
+        if endpoint.suspect:
+            endpoint.answered_well()
+        if self.marks is not None:
+            self.marks.answered(self.started)
+        self._status = response.status
+        downstream.expires = NEVER
+        downstream.transport.write(b"\r\n".join([response.line, *fields, _HEAD_ENDS[response.minor_version]]))
+        self.tunnel = Tunnel(self, downstream, upstream, websocket=b"websocket" in map(bytes.lower, response.upgrade))
+        self.tunnel.open(rest)
+
+    def tunnelled(self, downstream_end: str, upstream_end: str) -> None:
+        """End: the tunnel is closed on both sides."""
+        tunnel = self.tunnel
+        assert tunnel is not None
+        if self.marks is not None:
+            self.marks.received, self.marks.sent = tunnel.received, tunnel.sent
+        traffic = self.service.traffic
+        traffic.by_class[self._status // 100] += 1
+        self.upstream = None
+        self._end(self._status, downstream_end, upstream_end)
 
     def complete(self, now: float) -> None:
         """End well: the response is whole."""
         self.upstream = None
+        endpoint = self.endpoint
+        if endpoint is not None and endpoint.suspect and self._status < 500:
+            endpoint.answered_well()  # not when the head comes: the body of an instance in trouble may break off
         self.service.traffic.ended(self._status, now - self.started)
-        self._end()
+        self._end(self._status, "complete", "complete")
         self.downstream.exchanged(self.request_whole, now)
 
-    def lost(self, upstream: Upstream, exc: Exception | None) -> None:
-        """Mend or report a connection that the instance closed before its response was whole."""
-        self.upstream = None
-        endpoint, connections = self.endpoint, self._connections
-        assert endpoint is not None
-        assert connections is not None
-        request = self.request
-        failure = f"the instance closed the connection early: {exc or 'end of stream'}"
-        repeatable = request.length == 0 and request.method in _IDEMPOTENT
-        if not (upstream.silent and repeatable and self._losses < _MAX_LOSSES):
-            endpoint.broken += 1
-            self.failed(502, failure)
-            return
-        self._losses += 1
-        connections.close_idle()  # those it closed while they were idle fare no better, nor do those of one that died
-        if not upstream.reused:
-            endpoint.broken += 1
-            self._tried = {*self._tried, endpoint}
-        self._leave_endpoint()
-        self._try(time.monotonic(), failure)
+    def malformed(self, failure: str) -> None:
+        """End badly: what the instance sent makes no sense, and it may have acted on the request."""
+        assert self.endpoint is not None
+        text = f"the instance sent a malformed response: {failure}"
+        self.service.pool.failed(self.endpoint, "malformed", text, time.monotonic())
+        if not self._hand_over(text, 502, "malformed"):
+            self.failed(502, text, "complete", "malformed")
 
-    def failed(self, status: int, error: str) -> None:
+    def failed(self, status: int, error: str, downstream_end: str, upstream_end: str) -> None:
         """End badly: with an answer of ours or, once the client has seen the response's head, a broken response."""
+        if self._status:
+            self._break("broken" if downstream_end == "complete" else downstream_end, upstream_end)
+            return
         self._let_go()
         now = time.monotonic()
-        if self._status:
-            self.service.traffic.broken += 1
-            self._end()
-            self.downstream.break_off()
-            return
         self.service.traffic.ended(status, now - self.started)
-        self._end()
         downstream, request = self.downstream, self.request
         if not self.request_whole:
             downstream.keep_alive = False
@@ -250,58 +301,91 @@ class Exchange:
             service=self.service.name,
             close=not downstream.keep_alive,
             to_head=request.method == b"HEAD",
+            request_id=request.request_id,
         )
+        self._end(status, downstream_end, upstream_end, error)
         downstream.transport.write(text)
         downstream.exchanged(self.request_whole, now)
 
-    def _try(self, now: float, failure: str = "", status: int = 502) -> None:
-        endpoint = self.service.pool.pick(self.request, self._tried)
-        if endpoint is None:
-            if failure:
-                self.failed(status, f"no other instance is left to try: {failure}")
-            else:
-                self.failed(503, self.service.pool.why_none())
+    # Hedging.
+
+    def plan_hedge(self) -> None:
+        """Send a second copy in a while, if there is no answer by then."""
+        unhedged = self._hedge is None and self._timer is None
+        if unhedged and self.request_whole and not self.request.switches and repeatable(self.request, self._replay):
+            pause = self.service.retries.hedge_after
+            self._timer = asyncio.get_running_loop().call_later(pause, self._start_hedge)
+
+    def _start_hedge(self) -> None:
+        self._timer = None
+        service = self.service
+        if self._ended or self._status or self.upstream is None or self.endpoint is None:
             return
-        if failure:
-            self.service.traffic.retries += 1
-        self.endpoint = endpoint
-        endpoint.in_flight += 1
-        endpoint.requests += 1
-        self._connections = connections = self.service.connections[endpoint]
-        upstream = connections.take()
-        request = self.request
-        if upstream is not None and (request.length != 0 or request.method not in _IDEMPOTENT):
-            # This one could not be tried again, so its connection is looked at before a byte is written. 1 µs.
-            while upstream is not None and upstream.is_stale():
-                upstream.transport.abort()
-                upstream = connections.take()
-        if upstream is not None:
-            self.connected(upstream, now)
-            return
-        self.downstream.deadline = NEVER  # connecting has a deadline of its own
-        connections.connect(self)
+        tried = {self.endpoint, *(self._tries.tried if self._tries is not None else ())}
+        most = service.places.limits.in_flight_per_endpoint if service.places is not None else 0
+        endpoint = service.pool.pick(self.request, tried, most)
+        if endpoint is not None and service.budget.spend(service.traffic.requests):
+            service.traffic.retries += 1
+            service.traffic.hedges += 1
+            self._hedge = Hedge(self, endpoint, service.connections[endpoint], bytes(self._replay or b""))
+            self._hedge.start()
+
+    def adopt(self, hedge: Hedge, upstream: Upstream) -> None:
+        """Go on with the connection of the hedge, and let the one before it go."""
+        self._hedge = None
+        self._let_go()
+        if self.endpoint is not None:
+            self.endpoint.in_flight -= 1
+        self.endpoint, self._connections, self.upstream = hedge.endpoint, hedge.connections, upstream
+        if self.marks is not None:
+            self.marks.asks(hedge.endpoint)
+            self.marks.reused = upstream.reused
+
+    def unhedged(self) -> None:
+        """Forget the hedge: it has come to nothing."""
+        self._hedge = None
+
+    # Ends.
 
     def _frame(self, content: bytes, whole: bool, trailers: bytes) -> bytes:
         if self.request.length is not None:
             return content
         return chunk(content) + last_chunk(trailers) if whole else chunk(content)
 
-    def _let_go(self) -> None:
-        """Have nothing more to do with the instance."""
-        if self.upstream is not None:
-            self.upstream.abort()
-            self.upstream = None
-        elif self._connections is not None:
-            self._connections.give_up(self)
+    def _keep(self, content: bytes) -> None:
+        """Keep what is sent of the body while it may have to be sent again, and is not too much."""
+        replay = self._replay
+        if replay is None:
+            return
+        if len(replay) + len(content) > self.service.retries.buffer or self.request.method not in IDEMPOTENT:
+            self._replay = None
+        elif replay:
+            replay += content  # in place: a copy for each piece would add up to gigabytes where megabytes are kept
+        else:
+            self._replay = bytearray(content)
 
-    def _leave_endpoint(self) -> None:
-        if self.endpoint is not None:
-            self.endpoint.in_flight -= 1
-            self.endpoint = None
+    def _break(self, downstream_end: str, upstream_end: str) -> None:
+        self._let_go()
+        self.service.traffic.broken += 1
+        self._end(self._status, downstream_end, upstream_end)
+        self.downstream.break_off()
 
-    def _end(self) -> None:
+    def _end(self, status: int, downstream_end: str, upstream_end: str, error: str = "") -> None:
         self._ended = True
-        self.service.traffic.in_flight -= 1
-        if self.endpoint is not None:
-            self.endpoint.in_flight -= 1
+        service = self.service
+        service.traffic.in_flight -= 1
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._hedge is not None:
+            self._hedge.drop()
+        if self.marks is not None:
+            self.downstream.log(self, status, downstream_end, upstream_end, error)
+        endpoint = self.endpoint
+        if endpoint is not None:
+            endpoint.in_flight -= 1
             self.endpoint = None
+        places = service.places
+        if places is not None:
+            places.taken -= endpoint is not None
+            places.leave(self)
+            places.wake()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What a field line means for the framing or the routing of a message. All others are passed on as they came.
-DROP, CONNECTION, HOST, LENGTH, CODING, EXPECT = range(1, 7)
+DROP, CONNECTION, HOST, LENGTH, CODING, EXPECT, UPGRADE, FORWARDED, REQUEST_ID, MAX_FORWARDS = range(1, 11)
 
 _BLANKS = b" \t"
 _MAX_LENGTH_DIGITS = 18  # a longer Content-Length is no body's, and would overflow someone's 64 bits
@@ -21,6 +21,12 @@ _MAX_LENGTH_DIGITS = 18  # a longer Content-Length is no body's, and would overf
 # RFC 9110 4.2.1 for refusing an empty one.
 _HOST_GRAMMAR = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]*)?")
 _POINTLESS_TO_LIST = frozenset([b"close", b"keep-alive", b"content-length"])
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_PROTOCOL = re.compile(_TOKEN + rb"(?:/" + _TOKEN + rb")?")  # RFC 9110 7.8
+# Protocols that are never asked for on behalf of a client. HTTP/2 on a tunnel that we do not look into would carry
+# requests past every rule of ours ("h2c smuggling"); TLS would end at the instance instead of here.
+_NOT_TUNNELLED = (b"h2c", b"h2", b"http/", b"tls/")
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
 # None: to be passed on; else a field's kind, and its value, read.
 Meaning = tuple[int, Any] | None
@@ -63,8 +69,9 @@ class Lines:
     def learn_field(self, line: bytes) -> Meaning:
         """Remember a field line of a head that llhttp found good, and say what it means. Raises BadMessageError."""
         name, _, value = line.partition(b":")
-        meaning = self._meaning_of(name.lower(), value.strip(_BLANKS))
-        if len(line) <= self._LONGEST:
+        name = name.lower()
+        meaning = self._meaning_of(name, value.strip(_BLANKS))
+        if len(line) <= self._LONGEST and name not in _ALWAYS_NEW:
             self._make_room()
             self.fields[line] = meaning
         return meaning
@@ -86,9 +93,11 @@ def in_request(name: bytes, value: bytes) -> Meaning:
     found = _IN_REQUESTS.get(name)
     if found is not None:
         return found[0], found[1](value)
+    if name.startswith(b"x-forwarded-"):
+        return FORWARDED, (name, value)
     # CGI and WSGI make one of `-` and `_`: to many an instance X_Forwarded_For is the same as X-Forwarded-For.
     alias = name.replace(b"_", b"-")
-    if alias.startswith(b"x-forwarded-") or (alias != name and alias in _IN_REQUESTS):
+    if alias != name and (alias in _IN_REQUESTS or alias.startswith(b"x-forwarded-")):
         return DROP, None
     return None
 
@@ -118,11 +127,13 @@ def _read_connection(value: bytes) -> frozenset[bytes]:
     return frozenset(option.strip(_BLANKS).lower() for option in value.split(b","))
 
 
-def _read_length(value: bytes) -> int:
+def _read_length(value: bytes) -> tuple[int, bytes]:
     # bytes.isdigit knows the ASCII digits alone; int() by itself would take 1_0, +5 and a blank.
     if not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
         raise BadMessageError("a malformed Content-Length")
-    return int(value)
+    length = int(value)
+    # Written anew as it was understood: 010 may be 8 to whoever reads it next.
+    return length, b"Content-Length: %d" % length
 
 
 def _read_coding(value: bytes) -> bool:
@@ -137,6 +148,27 @@ def _read_expectation(value: bytes) -> bool:
     return True
 
 
+def _read_protocols(value: bytes) -> tuple[bytes, ...]:
+    # The field goes no further than here, so a malformed one is no worse than none.
+    named = tuple(protocol.strip(_BLANKS) for protocol in value.split(b","))
+    return named if all(map(_PROTOCOL.fullmatch, named)) else ()
+
+
+def _read_request_id(value: bytes) -> bytes:
+    # It ends up in logs and in other people's systems: a malformed one is as good as none.
+    return value if _REQUEST_ID.fullmatch(value) else b""
+
+
+def _read_max_forwards(value: bytes) -> int | None:
+    # None for a malformed one: it is up to the method whether that matters.
+    return int(value) if value.isdigit() and len(value) <= 9 else None
+
+
+def tunnelled(protocols: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return those of the protocols that a client may be passed on to by a tunnel."""
+    return tuple(protocol for protocol in protocols if not protocol.lower().startswith(_NOT_TUNNELLED))
+
+
 _IN_RESPONSES: dict[bytes, tuple[int, Callable[[bytes], Any]]] = {
     b"connection": (CONNECTION, _read_connection),
     b"keep-alive": (DROP, _ignored),
@@ -144,7 +176,7 @@ _IN_RESPONSES: dict[bytes, tuple[int, Callable[[bytes], Any]]] = {
     b"proxy-authenticate": (DROP, _ignored),  # between a client and the proxy that it knows of
     b"proxy-authorization": (DROP, _ignored),
     b"te": (DROP, _ignored),
-    b"upgrade": (DROP, _ignored),
+    b"upgrade": (UPGRADE, _read_protocols),
     b"transfer-encoding": (CODING, _read_coding),
     b"content-length": (LENGTH, _read_length),
 }
@@ -152,8 +184,13 @@ _IN_REQUESTS = {
     **_IN_RESPONSES,
     b"host": (HOST, read_host),
     b"expect": (EXPECT, _read_expectation),
-    # Anybody can write these (and X-Forwarded-*); what an instance reads in them must be what we saw ourselves.
-    b"forwarded": (DROP, _ignored),
-    b"x-real-ip": (DROP, _ignored),
+    b"http2-settings": (DROP, _ignored),
+    b"max-forwards": (MAX_FORWARDS, _read_max_forwards),
+    b"x-request-id": (REQUEST_ID, _read_request_id),
+    # Anybody can write these (and X-Forwarded-*); only from proxies that are trusted are they passed on.
+    b"forwarded": (FORWARDED, lambda value: (b"forwarded", value)),
+    b"x-real-ip": (FORWARDED, lambda value: (b"x-real-ip", value)),
     b"proxy": (DROP, _ignored),  # becomes HTTP_PROXY in CGI's environment: httpoxy, CVE-2016-5385
 }
+# Fields that differ in every message: to remember them would only push out what is worth it.
+_ALWAYS_NEW = frozenset([b"x-request-id", b"traceparent", b"sec-websocket-key", b"sec-websocket-accept"])

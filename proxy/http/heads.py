@@ -16,14 +16,19 @@ from proxy.http.fields import (
     CODING,
     CONNECTION,
     EXPECT,
+    FORWARDED,
     HOST,
     LENGTH,
+    MAX_FORWARDS,
+    REQUEST_ID,
+    UPGRADE,
     BadMessageError,
     Lines,
     drop_listed,
     in_request,
     in_response,
     read_host,
+    tunnelled,
 )
 
 END = b"\r\n\r\n"
@@ -32,7 +37,9 @@ _ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]+)((?:[/?][^#]*)?)", re.IGNORECAS
 # llhttp skips what stands for an empty line before it, even a lone CR, and lets several blanks pass.
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/([0-9]\.[0-9])")
 _MINOR_VERSIONS = {b"1.0": 0, b"1.1": 1}
-_REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
+_AUTHORITY_FORM = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+):[0-9]{1,5}")
+_BODILESS_METHODS = frozenset([b"CONNECT", b"TRACE"])  # RFC 9110 9.3.6, 9.3.8
+_COUNTED_METHODS = frozenset([b"OPTIONS", b"TRACE"])  # those for which Max-Forwards means something (RFC 9110 7.6.2)
 # llhttp takes any three digits for a status, and any characters for the reason.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -~\x80-\xff]*))?")
 _NEW = (0, None)  # stands for the meaning of a line not seen before
@@ -50,34 +57,47 @@ class HeadLimits:
 class RequestHead:
     """A request's head, understood.
 
-    `fields` are the lines to be passed on, without their ends; a Content-Length is one of them. `length` is the body's
-    in bytes, None for chunked. `line` is the request line to be sent.
+    `fields` are the lines to be passed on, without their ends; a Content-Length, written anew, is one of them. `length`
+    is the body's in bytes, None for chunked. `line` is the request line to be sent.
     """
 
     __slots__ = (
         "authority",
         "expects_continue",
         "fields",
+        "forwarded",
         "keep_alive",
         "length",
         "line",
+        "max_forwards",
         "method",
         "minor_version",
+        "request_id",
         "target",
+        "upgrade",
     )
 
     method: bytes
-    target: bytes  # in origin form, or b"*"
+    target: bytes  # in origin form, b"*", or the authority that a CONNECT names
     line: bytes
     authority: bytes  # what Host said, or the absolute target; b"" only from a client of HTTP/1.0
     minor_version: int  # 0 or 1
     keep_alive: bool
     expects_continue: bool
     length: int | None
+    upgrade: tuple[bytes, ...]  # the protocols that the client would rather speak, when it asks for any
+    forwarded: list[tuple[bytes, bytes]] | None  # fields that say where the request came from: name and value
+    request_id: bytes  # b"" for none, or a malformed one
+    max_forwards: int | None  # of OPTIONS and TRACE: how many more proxies may pass it on
     fields: list[bytes]
 
+    @property
+    def switches(self) -> bool:
+        """True when the connection may become a tunnel; until it does, nothing may follow the request."""
+        return bool(self.upgrade) or self.method == b"CONNECT"
+
     def __repr__(self) -> str:
-        return f"<RequestHead {self.method.decode()} {self.target.decode('latin-1')}>"
+        return f"<RequestHead {self.method.decode('latin-1')} {self.target.decode('latin-1')}>"
 
 
 class ResponseHead:
@@ -87,14 +107,16 @@ class ResponseHead:
     marks one that has no body whatever its fields say: to a HEAD, or of status 1xx, 204 or 304.
     """
 
-    __slots__ = ("bodiless", "chunked", "fields", "keep_alive", "length", "line", "status")
+    __slots__ = ("bodiless", "chunked", "fields", "keep_alive", "length", "line", "minor_version", "status", "upgrade")
 
     status: int
     line: bytes
+    minor_version: int  # 0 or 1
     keep_alive: bool
     length: int | None
     chunked: bool
     bodiless: bool
+    upgrade: tuple[bytes, ...]  # the protocols that the instance switches to, or offers
     fields: list[bytes]
 
     def __repr__(self) -> str:
@@ -113,10 +135,16 @@ class _End:
 
 
 class RequestReader:
-    """Reads request heads, from any number of connections."""
+    """Reads request heads, from any number of connections.
 
-    def __init__(self, limits: HeadLimits) -> None:
+    CONNECT and TRACE are refused unless they are allowed: the one opens a tunnel, the other shows a script what the
+    browser or a proxy has added to its request.
+    """
+
+    def __init__(self, limits: HeadLimits, *, allow_connect: bool = False, allow_trace: bool = False) -> None:
         self._limits = limits
+        allowed = {b"CONNECT": allow_connect, b"TRACE": allow_trace}
+        self._refused = frozenset(method for method, granted in allowed.items() if not granted)
         self._known = Lines(in_request)
         self._end = _End()
         self._begin_anew()
@@ -129,7 +157,7 @@ class RequestReader:
         judged = False
         start = known.starts.get(line)
         if start is None:
-            start = _read_request_line(line, self._limits.request_line)
+            start = _read_request_line(line, self._limits.request_line, self._refused)
             self._judge(head)
             judged = True
             known.learn_start(line, start)
@@ -144,6 +172,9 @@ class RequestReader:
         authority = length = None
         chunked = expects_continue = False
         connection: frozenset[bytes] = frozenset()
+        request.upgrade = ()
+        request.forwarded = request.max_forwards = None
+        request.request_id = b""
         meaning_of = known.fields.get
         for field in lines[1:-2]:
             meant = meaning_of(field, _NEW)
@@ -165,14 +196,28 @@ class RequestReader:
             elif kind == LENGTH:
                 if length is not None:
                     raise BadMessageError("more than one Content-Length")
-                length = value
-                fields.append(field)
+                length, written = value
+                fields.append(written)
             elif kind == CODING:
                 if chunked:
                     raise BadMessageError("more than one Transfer-Encoding")
                 chunked = True
             elif kind == EXPECT:
                 expects_continue = True
+            elif kind == REQUEST_ID:
+                request.request_id = value
+            elif kind == FORWARDED:
+                request.forwarded = [*(request.forwarded or ()), value]
+            elif kind == UPGRADE:
+                request.upgrade += value
+            elif kind == MAX_FORWARDS:
+                if request.method not in _COUNTED_METHODS:
+                    fields.append(field)
+                elif request.max_forwards is not None or value is None:
+                    raise BadMessageError("a malformed Max-Forwards, or more than one")
+                else:
+                    request.max_forwards = value
+                    fields.append(b"Max-Forwards: %d" % max(value - 1, 0))
         request.minor_version = minor_version
         if minor_version:
             request.keep_alive = b"close" not in connection
@@ -194,6 +239,13 @@ class RequestReader:
             request.length = None
         else:
             raise BadMessageError("both Content-Length and Transfer-Encoding")
+        if request.upgrade:
+            # RFC 9110 7.8: it counts for nothing in HTTP/1.0, or where Connection does not name it. A request with a
+            # body is answered without switching: where its body ends and the other protocol begins is nobody's guess.
+            granted = minor_version and b"upgrade" in connection and request.length == 0
+            request.upgrade = tunnelled(request.upgrade) if granted else ()
+        if request.length != 0 and request.method in _BODILESS_METHODS:
+            raise BadMessageError(f"a body in a request of {request.method.decode()}")
         return request
 
     def _judge(self, head: bytes) -> None:
@@ -245,6 +297,8 @@ class ResponseReader:
         response = ResponseHead()
         status, response.line, old = start
         response.status = status
+        response.minor_version = 0 if old else 1
+        response.upgrade = ()
         fields: list[bytes] = []
         response.fields = fields
         length = None
@@ -265,10 +319,12 @@ class ResponseReader:
             if kind == LENGTH:
                 if length is not None:
                     raise BadMessageError("more than one Content-Length")
-                length = value
-                fields.append(field)
+                length, written = value
+                fields.append(written)
             elif kind == CONNECTION:
                 connection |= value
+            elif kind == UPGRADE:
+                response.upgrade += value
             elif kind == CODING:
                 if chunked:
                     raise BadMessageError("more than one Transfer-Encoding")
@@ -287,6 +343,10 @@ class ResponseReader:
         else:
             response.length, response.chunked = length, chunked
             response.keep_alive = persists and (length is not None or chunked)
+            if status == 205 and length:
+                raise BadMessageError("a 205 with content")  # RFC 9110 15.3.6; see Upstream for other framings
+        if response.upgrade and b"upgrade" not in connection:
+            response.upgrade = ()
         return response
 
 
@@ -301,7 +361,9 @@ def _judge_response(head: bytes) -> None:
         raise BadMessageError(str(error)) from None
 
 
-def _read_request_line(line: bytes, limit: int) -> tuple[bytes, bytes, bytes, int, bytes | None]:
+def _read_request_line(
+    line: bytes, limit: int, refused: frozenset[bytes]
+) -> tuple[bytes, bytes, bytes, int, bytes | None]:
     """Return the method, the target in origin form, the line to be sent, the minor version, an absolute authority.
 
     Raises BadMessageError.
@@ -315,12 +377,16 @@ def _read_request_line(line: bytes, limit: int) -> tuple[bytes, bytes, bytes, in
     minor_version = _MINOR_VERSIONS.get(version)
     if minor_version is None:
         raise BadMessageError("a version that is not spoken here", 505)
-    if method in _REFUSED_METHODS:
+    if method in refused:
         raise BadMessageError(f"{method.decode()} is not allowed here", 405)
     if b"#" in target:
         raise BadMessageError("a fragment in the request target")
     authority = None
-    if target[:1] != b"/":
+    if method == b"CONNECT":
+        if not _AUTHORITY_FORM.fullmatch(target):
+            raise BadMessageError("a malformed request target: CONNECT wants host:port")
+        authority = target
+    elif target[:1] != b"/":
         absolute = _ABSOLUTE_FORM.fullmatch(target)
         if absolute:
             authority, path = read_host(absolute[1]), absolute[2]

@@ -6,16 +6,35 @@ import asyncio
 import os
 import select
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.fields import BadMessageError
 from proxy.http.heads import END
+from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
     from proxy.http.connections import Connections
-    from proxy.http.exchange import Exchange
+    from proxy.http.heads import RequestHead, ResponseHead
+
+
+class Asks(Protocol):
+    """Whoever a connection is lent to: an exchange, or its hedge."""
+
+    @property
+    def request(self) -> RequestHead: ...
+    @property
+    def request_whole(self) -> bool: ...
+    def hold_client(self, held: bool) -> None: ...
+    def interim(self, response: ResponseHead) -> None: ...
+    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None: ...
+    def more(self, content: bytes, whole: bool, trailers: bytes) -> None: ...
+    def moves(self) -> None: ...
+    def switch(self, upstream: Upstream, response: ResponseHead, rest: bytes) -> None: ...
+    def complete(self, now: float) -> None: ...
+    def lost(self, upstream: Upstream, exc: Exception | None) -> None: ...
+    def malformed(self, failure: str) -> None: ...
 
 
 class Upstream(asyncio.Protocol):
@@ -28,12 +47,13 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_bounded",
-        "_full",
         "_keep_alive",
         "_partial",
         "_paused",
+        "_poll",
         "_saw_end",
         "exchange",
+        "full",
         "home",
         "idle_since",
         "reused",
@@ -45,13 +65,13 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self, home: Connections) -> None:
         self.home = home
-        self.exchange: Exchange | None = None
+        self.exchange: Asks | None = None
         self.reused = False  # it was idle before it was lent: the instance may have closed it meanwhile
         self.silent = True  # not a byte has come in answer to the present request
         self.idle_since = 0.0
         self._body: BodyReader | None = None
         self._bounded = False  # the body is read in bounded pieces
-        self._full = False  # it holds more than the instance takes
+        self.full = False  # our side of the connection holds more than the instance takes
         self._partial = b""
         self._keep_alive = False
         self._paused = False
@@ -60,9 +80,12 @@ class Upstream(asyncio.Protocol):
     # From the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Keep the transport, and be counted: connecting may be given up in the moment in which it succeeds."""
+        self.home.open += 1
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of the response."""
@@ -78,7 +101,7 @@ class Upstream(asyncio.Protocol):
                 self._read_body(exchange, self._body, data)
         except BadMessageError as error:
             self.abort()
-            exchange.failed(502, f"the instance sent a malformed response: {error}")
+            exchange.malformed(str(error))
 
     def eof_received(self) -> None:
         """Remember that the instance ended the stream itself, and close without waiting to be rid of what it gets."""
@@ -103,19 +126,19 @@ class Upstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold the client back: the instance does not keep up."""
-        self._full = True
+        self.full = True
         if self.exchange is not None:
             self.exchange.hold_client(True)
 
     def resume_writing(self) -> None:
         """Let the client go on."""
-        self._full = False
+        self.full = False
         if self.exchange is not None:
             self.exchange.hold_client(False)
 
     # From the exchange.
 
-    def lend(self, exchange: Exchange, head: bytes) -> None:
+    def lend(self, exchange: Asks, head: bytes) -> None:
         """Serve this exchange, whose head (and what is there of its body) is written at once."""
         self.exchange = exchange
         self.transport.write(head)
@@ -136,9 +159,14 @@ class Upstream(asyncio.Protocol):
 
     def is_stale(self) -> bool:
         """Tell whether the instance has closed this idle connection, or written to it, unseen by the loop yet."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
-        return bool(poll.poll(0))
+        return bool(self._poll.poll(0))
+
+    def switched(self) -> None:
+        """Speak HTTP no more: the connection is one end of a tunnel."""
+        self.exchange = None
+        self._partial = b""
+        if self._paused:
+            self.hold(False)
 
     def _salvage(self) -> None:
         """Read what is left on a connection that broke.
@@ -153,8 +181,9 @@ class Upstream(asyncio.Protocol):
         except OSError:
             pass  # nothing is left; what is missing is told as for any broken connection
 
-    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+    def _read_head(self, exchange: Asks, data: bytes) -> None:
         """Read the head, passing interim responses on, and what there is of the body."""
+        self.silent = False
         if self._partial:
             data = self._partial + data
         home = self.home
@@ -166,7 +195,6 @@ class Upstream(asyncio.Protocol):
                     raise BadMessageError(f"a head of more than {limit} bytes")
                 if b"\n\n" in data or b"\n\r\n" in data:
                     raise BadMessageError("lines must end with CR LF")
-                self.silent = False
                 self._partial = data
                 return
             end += len(END)
@@ -175,9 +203,13 @@ class Upstream(asyncio.Protocol):
             if response.status >= 200:
                 break
             if response.status == 101:
-                raise BadMessageError("101 Switching Protocols, which nobody asked for")
+                exchange.switch(self, response, data)
+                return
             exchange.interim(response)
         self._partial = b""
+        if exchange.request.method == b"CONNECT" and response.status < 300:
+            exchange.switch(self, response, data)
+            return
         self._keep_alive = response.keep_alive
         if len(data) == response.length:
             # All in one piece, as nearly all small responses are: no reader is needed.
@@ -188,7 +220,9 @@ class Upstream(asyncio.Protocol):
         if response.length is not None:
             self._body = LengthBody(response.length)
         else:
-            self._body = ChunkedBody() if response.chunked else CloseBody()
+            # A 205 has no content (RFC 9110 15.3.6), and some clients would take it for the next response.
+            most = 0 if response.status == 205 else NEVER
+            self._body = ChunkedBody(most) if response.chunked else CloseBody(most)
         content = self._body.feed(data) if data else b""
         exchange.respond(response, content, self._body.whole, self._body.trailers)
         if self.exchange is exchange and not self._body.whole:
@@ -196,12 +230,14 @@ class Upstream(asyncio.Protocol):
             self.transport.set_protocol(Bounded(self))
         self._go_on(exchange, self._body)
 
-    def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
+    def _read_body(self, exchange: Asks, body: BodyReader, data: bytes) -> None:
         content = body.feed(data)
+        if not content and not body.whole:
+            return  # a part of a chunk's line: nothing has moved yet
         exchange.more(content, body.whole, body.trailers)
         self._go_on(exchange, body)
 
-    def _go_on(self, exchange: Exchange, body: BodyReader) -> None:
+    def _go_on(self, exchange: Asks, body: BodyReader) -> None:
         if self.exchange is not exchange:
             return  # ended while its client was written to
         if body.whole:
@@ -209,7 +245,7 @@ class Upstream(asyncio.Protocol):
         else:
             exchange.moves()
 
-    def _finish(self, exchange: Exchange, *, surplus: bool = False) -> None:
+    def _finish(self, exchange: Asks, *, surplus: bool = False) -> None:
         """The response is whole: keep the connection for the next exchange if nothing speaks against it."""
         self.exchange = None
         self._body = None
@@ -217,7 +253,7 @@ class Upstream(asyncio.Protocol):
             self._bounded = False
             self.transport.set_protocol(self)
         now = time.monotonic()
-        read = exchange.request_whole and not self._full  # an instance may answer before it has read all
+        read = exchange.request_whole and not self.full  # an instance may answer before it has read all
         if self._keep_alive and read and not surplus and not self.transport.is_closing():
             self.reused = self.silent = True
             if self._paused:

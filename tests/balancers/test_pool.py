@@ -143,7 +143,7 @@ class TestHealth:
     def test_a_panic_is_told_of_though_nobody_asks(self) -> None:
         pool, events = pool_of(instance("a"))
         probe(pool, "a", passed=False)
-        pool.settle()
+        pool.settle(2.0)
         assert events[-1][0] == "panic"
 
     def test_half_of_them_is_no_panic(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import resource
 from typing import Self
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from balancers.health import Thresholds
 from balancers.pool import Pool
 from balancers.random import Random
+from discovery import check
 from discovery.instance import Instance, Snapshot
 from proxy.prober import ProbeOptions, Prober
 from tests.proxy.running import instance, until
@@ -146,3 +149,31 @@ async def test_the_host_of_a_probe_can_be_set() -> None:
     assert seen[0].startswith("GET /healthz HTTP/1.1\r\n")
     assert "Host: shop.test\r\n" in seen[0]
     assert "User-Agent: pointsman-probe\r\n" in seen[0]
+
+
+async def test_want_of_descriptors_is_no_fault_of_the_instance() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with instance("a") as address, check.open_session() as session:
+        host, _, port = address.rpartition(":")
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+        try:
+            by_tcp = await check.tcp(host, int(port), 1.0)
+            by_http = await check.http(session, f"http://{address}/healthz", 1.0, lambda status: status == 200)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert by_tcp == by_http == check.Outcome(False, "connection failed: Too many open files", ours=True)
+
+
+async def test_a_probe_that_could_not_be_made_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    async def impossible(*_: object) -> check.Outcome:
+        tries.append(1)
+        return check.Outcome(False, "connection failed: Too many open files", ours=True)
+
+    monkeypatch.setattr(check, "tcp", impossible)
+    async with Probed("127.0.0.1:9", options(path="")) as probed:
+        await until(lambda: len(tries) > 5)
+        assert probed.state == "healthy"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config.units import Bind
-from proxy.http.heads import HeadLimits, RequestReader
-from proxy.listener import BindError, Listener, Timeouts
+from proxy.http.terms import Terms
+from proxy.listener import Listener, ListenerOptions
 from proxy.routes import Router
-from proxy.service import Service
+from proxy.sockets import BindError
 from tests.proxy.http.scripted import GET, OK, OK_SENT, proxying, until
 from tests.proxy.running import running
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 SENT = (
     b"GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-Host: shop\r\n"
-    b"X-Forwarded-Proto: http\r\nVia: 1.1 pointsman\r\n\r\n"
+    b"X-Request-Id: made\r\nX-Forwarded-Proto: http\r\nVia: 1.1 pointsman\r\n\r\n"
 )  # nobody has an address here
 
 
 def listener(bind: Bind) -> Listener:
-    return Listener(bind, Router[Service]([]), RequestReader(HeadLimits()), HeadLimits(), Timeouts())
+    return Listener(bind, Router[Terms]([]), ListenerOptions())
 
 
 async def test_requests_come_through_a_unix_socket(tmp_path: Path) -> None:

@@ -8,23 +8,34 @@ import random
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from balancers.health import Thresholds
 from balancers.policies import find
 from balancers.pool import Pool
 from config.units import Bind
 from discovery.instance import Instance, Snapshot
 from proxy.http.connections import UpstreamOptions
-from proxy.http.heads import HeadLimits, RequestReader, ResponseReader
-from proxy.listener import Listener, Timeouts
+from proxy.http.heads import HeadLimits, ResponseReader
+from proxy.http.places import PlaceLimits
+from proxy.http.retries import RetryBudget, RetryPolicy
+from proxy.http.terms import NEVER, Terms, Timeouts
+from proxy.listener import Listener, ListenerOptions
 from proxy.routes import Route, Router
 from proxy.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from proxy.access_log.access_log import AccessLog
+    from proxy.access_log.record import Record
+
+ROUND_ROBIN = find("round_robin", {})
 PATIENCE = 10.0  # seconds in which what a test waits for must happen
-FORWARDED = b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 pointsman\r\n\r\n"
+ID = b"X-Request-Id: made\r\n"  # as the listener under test makes it
+FORWARDED = ID + b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 pointsman\r\n\r\n"
+FORWARDED_1_0 = FORWARDED.replace(b"1.1 p", b"1.0 p")
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
 GET_SENT = b"GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-Host: shop\r\n" + FORWARDED
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -34,9 +45,11 @@ OK_SENT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: 1.1 pointsman\r\n\r\nok
 async def until(condition: Callable[[], object]) -> None:
     """Wait until a condition holds; fail when it does not in time."""
     deadline = time.monotonic() + PATIENCE
+    asked = 0
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not happen"
-        await asyncio.sleep(0.001)
+        asked += 1
+        await asyncio.sleep(0 if asked < 50 else 0.001)  # most of it is a few turns of the loop away
 
 
 async def turns() -> None:
@@ -182,28 +195,43 @@ class ScriptedInstance:
         self._sock.close()
 
 
+class Log:
+    """Stands in for an access log."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.write = records.append
+
+
 class Proxy:
     """A listener, its service `shop`, and the instances behind it."""
 
-    def __init__(
-        self,
-        instances: Sequence[ScriptedInstance],
-        bind: Bind,
-        timeouts: Timeouts,
-        limits: HeadLimits,
-        routes: Callable[[Service], list[Route[Service]]],
-    ) -> None:
+    def __init__(self, instances: Sequence[ScriptedInstance], settings: Settings) -> None:
         self.instances = instances
-        options = UpstreamOptions(
-            reader=ResponseReader(limits), limits=limits, connect_timeout=timeouts.connect, keepalive=60.0
+        options = settings.options
+        limits, timeouts = options.limits, options.timeouts
+        self.service = Service(
+            "shop",
+            "round_robin",
+            Pool(ROUND_ROBIN, random.Random(1), thresholds=settings.thresholds),
+            UpstreamOptions(
+                reader=ResponseReader(limits), limits=limits, connect_timeout=timeouts.connect, keepalive=60.0
+            ),
+            None,
+            retries=settings.retries,
+            budget=settings.budget,
+            limits=settings.places,
         )
-        self.service = Service("shop", "round_robin", Pool(find("round_robin", {}), random.Random(1)), options, None)
         self.service.follow(
             Snapshot("shop", tuple(Instance(f"i{n}", "127.0.0.1", one.port) for n, one in enumerate(instances)))
         )
         self.endpoints = list(self.service.pool.endpoints)
         self.traffic = self.service.traffic
-        self.listener = Listener(bind, Router(routes(self.service)), RequestReader(limits), limits, timeouts)
+        self.terms = Terms(self.service, timeouts, settings.body)
+        self.records: list[Record] = []  # of the access log, where there is one
+        log = cast("AccessLog", Log(self.records)) if settings.logged else None
+        self.listener = Listener(settings.bind, Router(settings.routes(self.terms)), options, log)
+        if options.request_id != "none":
+            self.listener.make_id = lambda: b"made"
         self.clients: list[Peer] = []
 
     @property
@@ -220,11 +248,12 @@ class Proxy:
     async def client(self, *, receives: int = 0) -> Peer:
         """Connect a client; `receives` is the size of its receive buffer."""
         bind = self.listener.bind
-        sock = socket.socket(socket.AF_UNIX if bind.path else socket.AF_INET)
+        family = socket.AF_UNIX if bind.path else socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+        sock = socket.socket(family)
         sock.setblocking(False)
         if receives:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-        address = bind.path or ("127.0.0.1", self.listener.ports[0])
+        address = bind.path or (bind.host, self.listener.ports[0])
         async with asyncio.timeout(PATIENCE):
             await asyncio.get_running_loop().sock_connect(sock, address)
         peer = Peer(sock)
@@ -267,20 +296,39 @@ class Proxy:
             peer.close()
         everyone = [(endpoint, self.service.connections[endpoint]) for endpoint in self.endpoints]
         await until(lambda: not self.listener.clients and not any(connections.open for _, connections in everyone))
-        assert self.traffic.in_flight == 0
+        assert (self.traffic.in_flight, self.traffic.tunnels) == (0, 0)
+        places = self.service.places
+        assert places is None or (places.taken, places.waiting) == (0, 0)
         assert [endpoint.in_flight for endpoint in self.endpoints] == [0] * len(self.endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a proxy under test differs from the defaults."""
+
+    bind: Bind = Bind("127.0.0.1", 0)
+    options: ListenerOptions = ListenerOptions()
+    body: float = NEVER
+    retries: RetryPolicy = RetryPolicy()
+    budget: RetryBudget | None = None
+    places: PlaceLimits = PlaceLimits()
+    # Passive health has tests of its own; in all others an endpoint may fail as often as the test wants it to.
+    thresholds: Thresholds = Thresholds(consecutive_5xx=0, consecutive_local_failures=0)
+    routes: Callable[[Terms], list[Route[Terms]]] = lambda terms: [Route(terms)]
+    logged: bool = False
 
 
 @contextlib.asynccontextmanager
 async def proxying(
     instances: int = 1,
     *,
-    bind: Bind = Bind("127.0.0.1", 0),  # noqa: B008 - frozen
-    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-    limits: HeadLimits = HeadLimits(),  # noqa: B008 - frozen
-    routes: Callable[[Service], list[Route[Service]]] = lambda service: [Route(service)],
+    timeouts: Timeouts = Timeouts(),
+    limits: HeadLimits = HeadLimits(),
+    options: ListenerOptions | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Proxy]:
     """Run a proxy in front of scripted instances; its end is also a test that every exchange has ended."""
     scripted = [ScriptedInstance() for _ in range(instances)]
-    async with Proxy(scripted, bind, timeouts, limits, routes) as proxy:
+    options = options or ListenerOptions(limits=limits, timeouts=timeouts)
+    async with Proxy(scripted, Settings(options=options, **settings)) as proxy:
         yield proxy

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 from proxy.http.answers import answer
 
@@ -10,7 +12,9 @@ from proxy.http.answers import answer
 def test_an_answer_says_what_is_wrong_and_of_which_service() -> None:
     head, _, body = answer(503, "nobody is there", service="shop", close=False).partition(b"\r\n\r\n")
     assert json.loads(body) == {"error": "nobody is there", "service": "shop"}
-    assert head.split(b"\r\n") == [
+    status, date, *fields = head.split(b"\r\n")
+    assert parsedate_to_datetime(date.removeprefix(b"Date: ").decode()).tzinfo is UTC
+    assert [status, *fields] == [
         b"HTTP/1.1 503 Service Unavailable",
         b"Content-Type: application/json",
         b"Content-Length: %d" % len(body),

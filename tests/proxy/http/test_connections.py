@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from discovery.instance import Instance
 from proxy.http import connections as module
-from proxy.http.connections import MAX_IDLE, Connections, UpstreamOptions
+from proxy.http.connections import MAX_IDLE, Connections, Unconnected, UpstreamOptions
 from proxy.http.heads import HeadLimits, ResponseReader
 from proxy.http.upstream import Upstream
 from tests.proxy.http.scripted import ScriptedInstance, until
@@ -29,8 +30,8 @@ class Asking:
     def connected(self, upstream: Upstream, now: float) -> None:
         self.outcome = upstream
 
-    def unconnected(self, failure: str, status: int) -> None:
-        self.outcome = (failure, status)
+    def unconnected(self, failure: Unconnected) -> None:
+        self.outcome = (failure.text, failure.status)
 
 
 class Transport:
@@ -38,10 +39,24 @@ class Transport:
 
     closed = False
 
+    def __init__(self) -> None:
+        self._ends = socket.socketpair()
+
+    def get_extra_info(self, name: str) -> socket.socket:
+        return self._ends[0]
+
     def set_write_buffer_limits(self, high: int, low: int) -> None: ...
 
     def close(self) -> None:
         self.closed = True
+        for end in self._ends:
+            end.close()
+
+    abort = __del__ = close
+
+    def hear(self, data: bytes) -> None:
+        """Have something arrive."""
+        self._ends[1].send(data)
 
 
 def to(port: int, connect_timeout: float = 5.0, address: str = "127.0.0.1") -> Connections:
@@ -52,7 +67,6 @@ def to(port: int, connect_timeout: float = 5.0, address: str = "127.0.0.1") -> C
 def idle(connections: Connections, now: float) -> Upstream:
     upstream = Upstream(connections)
     upstream.connection_made(cast("asyncio.BaseTransport", Transport()))
-    connections.open += 1
     connections.put(upstream, now)
     return upstream
 
@@ -159,3 +173,17 @@ async def test_a_fault_of_ours_is_logged_and_ends_the_wait(
     monkeypatch.setattr(module, "Upstream", Faulty)
     assert await connected(to(instance.port)) == ("a fault in pointsman", 502)
     assert "a slip" in caplog.text
+
+
+@pytest.mark.parametrize("unasked", [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b""])
+def test_a_connection_that_was_closed_or_has_something_to_say_is_lent_to_nobody(unasked: bytes) -> None:
+    connections = to(1)
+    good, bad = idle(connections, 1.0), idle(connections, 2.0)
+    transport = cast("Transport", bad.transport)
+    if unasked:
+        transport.hear(unasked)
+    else:
+        transport._ends[1].close()
+    assert connections.take() is good
+    assert transport.closed
+    assert connections.take() is None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.http.retries import RetryPolicy
 from tests.proxy.http.scripted import GET, OK, OK_SENT, Peer, Proxy, proxying, turns, until
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ PHASES = {
 async def test_an_instance_that_leaves_makes_no_response_whole(
     sent: bytes, begun: bool, leave: Callable[[Peer], None], request_: bytes
 ) -> None:
-    async with proxying() as proxy:
+    async with proxying(retries=RetryPolicy(attempts=0)) as proxy:
         client, instance = await proxy.asking(request_)
         await instance.through()
         await instance.send(sent)
@@ -211,7 +212,7 @@ async def misbehave(proxy: Proxy, number: int, source: random.Random) -> None:
 
 
 async def test_after_any_failure_the_next_client_is_served() -> None:
-    async with proxying() as proxy:
+    async with proxying(retries=RetryPolicy(attempts=0)) as proxy:
         client, instance = await proxy.asking()
         await instance.through()
         instance.reset()

@@ -268,6 +268,12 @@ def test_the_framing_of_a_response(status: bytes, fields: bytes, length: int, ch
     assert (read.length, read.chunked, read.keep_alive) == (length, chunked, keeps)
 
 
+@pytest.mark.parametrize("line", [b"Content-Length: 10", b"content-length:010", b"Content-Length: \t 0000000010 \t"])
+def test_a_length_is_written_anew(line: bytes) -> None:
+    for read in (request(head(b"GET / HTTP/1.1", [b"Host: a", line])), response(head(b"HTTP/1.1 200 OK", [line]))):
+        assert (read.length, read.fields) == (10, [b"Content-Length: 10"])
+
+
 def test_limits_are_told_apart() -> None:
     assert outcome(request, b"GET /" + b"x" * 200 + b" HTTP/1.1\r\nHost: a\r\n\r\n") == 414
     assert outcome(request, head(b"GET / HTTP/1.1", [b"Host: a"] + [b"X: y"] * 8)) == 431

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.listener import Timeouts
+from proxy.http.terms import Timeouts
 from proxy.routes import Route
 from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, proxying, until
 
@@ -61,57 +61,6 @@ async def test_a_client_says_whether_its_connection_stays(version: bytes, connec
             await client.send(GET)
             await instance.gets(GET_SENT)
         assert proxy.service.connections[proxy.endpoints[0]].open == 1
-
-
-NOT_KEPT = {
-    "it says so": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
-    "it speaks HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    "more came than was told": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!",
-    "a second response came": OK + OK,
-    "more came than the last chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n!",
-    "a body came where none may be": b"HTTP/1.1 204 No Content\r\n\r\nok",
-}
-
-
-@pytest.mark.parametrize("response", NOT_KEPT.values(), ids=NOT_KEPT.keys())
-async def test_an_instance_s_connection_is_not_used_again_when(response: bytes) -> None:
-    async with proxying() as proxy:
-        client, instance = await proxy.asking()
-        await instance.through()
-        await instance.send(response)
-        _, head, content = await client.response()
-        if b"chunked" in head:
-            content = (await client.through(b"0\r\n\r\n"))[3:5]
-        assert content in (b"ok", b"")
-        await instance.gone()
-        assert proxy.idle == 0
-        await client.send(GET)
-        other = await proxy.instance.accept()
-        await other.gets(GET_SENT)
-        await other.send(OK)
-        await client.gets(OK_SENT)
-
-
-async def test_a_connection_kept_by_http_1_0_is_used_again() -> None:
-    async with proxying() as proxy:
-        client, instance = await proxy.asking()
-        await instance.through()
-        await instance.send(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok")
-        await client.gets(OK_SENT)
-        assert proxy.idle == 1
-
-
-async def test_what_an_instance_says_unasked_is_told_to_nobody() -> None:
-    async with proxying() as proxy:
-        client, instance = await proxy.served()
-        await instance.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret")
-        await until(lambda: proxy.idle == 0)
-        await instance.gone()
-        await client.send(GET)
-        other = await proxy.instance.accept()
-        await other.gets(GET_SENT)
-        await other.send(OK)
-        await client.gets(OK_SENT)
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])

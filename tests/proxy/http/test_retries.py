@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from discovery.instance import Instance, Snapshot
-from proxy.listener import Timeouts
+from proxy.http.retries import RetryPolicy
+from proxy.http.terms import Timeouts
 from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, Peer, Proxy, proxying, until
 
 POST = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 2\r\n\r\nhi"
@@ -113,9 +114,13 @@ async def test_a_request_written_to_a_connection_that_was_closed_meanwhile_is_tr
         assert proxy.endpoints[0].broken == 0
 
 
+LARGE_PUT = b"PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65537  # more than is kept
 NOT_AGAIN = {
     "it may have acted": (GET.replace(b"GET", b"POST"), b""),
-    "the body is gone": (POST.replace(b"POST", b"PUT"), b""),
+    "too much of its body was sent": (
+        b"PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65537,
+        b"",
+    ),
     "it began to answer": (GET, b"HTTP/1.1 2"),
     "it gave an interim response": (GET, b"HTTP/1.1 103 Early Hints\r\n\r\n"),
 }
@@ -127,6 +132,7 @@ async def test_a_request_is_not_tried_again_when(request_: bytes, answer: bytes)
         client, idle = await proxy.served()
         await client.send(request_)
         await idle.through()
+        await idle.through(request_[-1:]) if request_.startswith(b"PUT") else None
         await idle.send(answer)
         if answer.endswith(b"\r\n\r\n"):
             await client.gets(answer)
@@ -135,14 +141,15 @@ async def test_a_request_is_not_tried_again_when(request_: bytes, answer: bytes)
         assert (proxy.traffic.retries, proxy.endpoints[0].broken) == (0, 1)
 
 
-async def lose(proxy: Proxy, request: bytes) -> Peer:
-    """Have the next instance that is asked close its new connection without a byte in answer; return which it was."""
+async def lose(proxy: Proxy, request: bytes, answer: bytes = b"") -> Peer:
+    """Have the next instance that is asked close its new connection after this answer; return which it was."""
     accepts = [asyncio.ensure_future(instance.accept()) for instance in proxy.instances]
     [done], pending = await asyncio.wait(accepts, return_when=asyncio.FIRST_COMPLETED)
     for other in pending:
         other.cancel()
     peer = await done
     assert (await peer.through()).startswith(request[:4])
+    await peer.send(answer)
     peer.close()
     return peer
 
@@ -161,12 +168,28 @@ async def test_a_new_connection_closed_without_an_answer_is_tried_on_another_ins
         assert proxy.traffic.retries == 1
 
 
-@pytest.mark.parametrize("request_", [POST, POST.replace(b"POST", b"PUT")])
-async def test_what_may_not_be_sent_twice_is_not(request_: bytes) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n",
+    ],
+)
+async def test_a_response_that_breaks_off_is_not_begun_again_by_another_instance(answer: bytes) -> None:
     async with proxying(instances=2) as proxy:
         client = await proxy.client()
-        await client.send(request_)
-        await lose(proxy, request_)
+        await client.send(GET)
+        await lose(proxy, GET, answer)
+        assert (await client.broken()).count(b"HTTP/1.1 ") == 1
+        assert proxy.traffic.retries == 0
+
+
+async def test_what_may_not_be_sent_twice_is_not() -> None:
+    async with proxying(instances=2) as proxy:
+        client = await proxy.client()
+        await client.send(POST)
+        await lose(proxy, POST)
         assert (await client.response())[0] == 502
         assert proxy.traffic.retries == 0
 
@@ -181,13 +204,17 @@ async def test_a_request_that_kills_whoever_reads_it_is_not_sent_to_everybody() 
         assert sum(endpoint.broken for endpoint in proxy.endpoints) == 3
 
 
-async def test_the_only_instance_is_not_asked_again() -> None:
-    async with proxying() as proxy:
-        client, instance = await proxy.asking()
-        await instance.through()
-        instance.close()
+async def test_the_only_instance_is_asked_again_as_often_as_is_allowed() -> None:
+    async with proxying(retries=RetryPolicy(attempts=2, backoff=0.001)) as proxy:
+        client = await proxy.client()
+        await client.send(GET)
+        for _ in range(3):
+            instance = await proxy.instance.accept()
+            await instance.gets(GET_SENT)
+            instance.close()
         status, _, content = await client.response()
-        assert (status, b"no other instance is left to try" in content) == (502, True)
+        assert (status, b"the instance closed the connection early" in content) == (502, True)
+        assert proxy.traffic.retries == 2
 
 
 @pytest.mark.parametrize("request_", [POST, GET.replace(b"GET", b"PATCH"), POST.replace(b"POST", b"PUT"), GET])

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from proxy.listener import Timeouts
+from proxy.http.terms import Timeouts
 from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, fill, proxying, turns, until
 
 TIMES = Timeouts(request_head=10.0, body_idle=30.0, connect=3.0, response_head=40.0, stream_idle=300.0, keepalive=75.0)
@@ -155,7 +155,7 @@ async def test_a_client_that_stops_reading_is_cut() -> None:
         await instance.through()
         [downstream] = proxy.listener._clients
         await instance.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
-        await fill(instance, b"x" * 50_000_000, lambda: downstream._full)
+        await fill(instance, b"x" * 50_000_000, lambda: downstream.full)
         proxy.pass_time(300.1)
         await client.broken()
         assert proxy.traffic.broken == 1

@@ -1,0 +1,111 @@
+"""What an instance is told of where a request came from, and whose word on that is believed."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from config.trusted import TrustedProxies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from proxy.http.heads import RequestHead
+
+_NOBODY = TrustedProxies()
+_VIA = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """Which fields are written, and from whom such fields are taken over.
+
+    From anybody but a trusted proxy these fields are dropped, since anybody can write them.
+    """
+
+    trusted: TrustedProxies = TrustedProxies()
+    x_forwarded: bool = True  # X-Forwarded-For, -Proto and -Host
+    rfc7239: bool = False  # Forwarded
+
+    def trusts(self, address: str) -> bool:
+        """Tell whether a peer is one of the trusted proxies; "" is the client of a unix socket."""
+        return self.trusted.trusts(address.partition("%")[0]) if address else self.trusted.unix
+
+
+class Origin:
+    """A client's connection as its requests tell of it; made once, so that a request costs next to nothing.
+
+    `plain` is the usual case: nobody is believed, and X-Forwarded-* is written. Then `tails` (for HTTP/1.0 and 1.1) end
+    the head; only X-Forwarded-Host hangs on the request. Otherwise `fields` says what comes before them.
+    """
+
+    __slots__ = ("_forwarding", "_trusted", "address", "plain", "tails")
+
+    def __init__(self, forwarding: Forwarding, peer: object) -> None:
+        self.address: str = peer[0] if isinstance(peer, tuple) else ""  # a unix socket's client has none
+        self._forwarding = forwarding
+        self._trusted = forwarding.trusted != _NOBODY and forwarding.trusts(self.address)
+        self.plain = not self._trusted and forwarding.x_forwarded and not forwarding.rfc7239
+        self.tails = _VIA
+        if self.plain:
+            address = f"X-Forwarded-For: {self.address}\r\n" if self.address else ""
+            start = f"{address}X-Forwarded-Proto: http\r\n".encode()
+            self.tails = (start + _VIA[0], start + _VIA[1])
+
+    def fields(self, request: RequestHead) -> Iterator[bytes]:
+        """Write the fields that say where a request came from: what trusted proxies told, and what we saw."""
+        forwarding = self._forwarding
+        told = request.forwarded if self._trusted and request.forwarded else []
+        names = {name for name, _ in told}
+        ours = self.address.encode()
+        if forwarding.x_forwarded or b"x-forwarded-for" in names:
+            chain = [value for name, value in told if name == b"x-forwarded-for" and value]
+            if ours and (forwarding.x_forwarded or forwarding.rfc7239):
+                chain.append(ours)
+            if chain:
+                yield b"X-Forwarded-For: " + b", ".join(chain)
+        if forwarding.x_forwarded:
+            if b"x-forwarded-proto" not in names:
+                yield b"X-Forwarded-Proto: http"
+            if b"x-forwarded-host" not in names and request.authority:
+                yield b"X-Forwarded-Host: " + request.authority
+        for name, value in told:
+            if name not in (b"x-forwarded-for", b"forwarded"):
+                yield name.title().replace(b"-Ip", b"-IP") + b": " + value
+        if forwarding.rfc7239 or b"forwarded" in names:
+            elements = [value for name, value in told if name == b"forwarded" and value]
+            if forwarding.x_forwarded or forwarding.rfc7239:
+                elements.append(self._element(request))
+            if elements:
+                yield b"Forwarded: " + b", ".join(elements)
+
+    def client(self, request: RequestHead) -> str:
+        """Return the address of the client as far as it can be believed: the last in the chain that is not trusted."""
+        if not self._trusted or not request.forwarded:
+            return self.address
+        chain = [value for name, value in request.forwarded if name == b"x-forwarded-for"]
+        hops = [hop.strip().decode("latin-1") for hop in b",".join(chain).split(b",")] if chain else []
+        client = self.address
+        for hop in reversed(hops):
+            if not _is_address(hop):
+                break
+            client = hop
+            if not self._forwarding.trusts(hop):
+                break
+        return client
+
+    def _element(self, request: RequestHead) -> bytes:
+        """Write our element of Forwarded (RFC 7239 4): an IPv6 address and whatever is no token go in quotes."""
+        address = self.address.partition("%")[0]
+        node = f'"[{address}]"' if ":" in address else address or "unknown"
+        host = b';host="%b"' % request.authority if request.authority else b""
+        return b"for=%b%b;proto=http" % (node.encode(), host)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

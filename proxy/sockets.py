@@ -1,0 +1,103 @@
+"""Listening sockets: bound strictly, and removed again."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from config.units import Bind
+
+BACKLOG = 2048  # connections that the kernel holds for us to accept; it caps this at net.core.somaxconn
+
+
+class BindError(OSError):
+    """An address cannot be listened on; the text says which, and why."""
+
+
+def listen(bind: Bind) -> list[socket.socket]:
+    """Listen on all addresses that `bind` stands for. Raises BindError."""
+    try:
+        if bind.path:
+            sock = bind_unix(bind.path)
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+            return [sock]
+        return _listen_tcp(_resolve(bind.host or None, bind.port))
+    except OSError as error:
+        raise BindError(f"cannot listen on {bind}: {why_unbound(error)}") from error
+
+
+def _resolve(host: str | None, port: int) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, tuple(address)) for family, _, _, _, address in found))
+
+
+def _listen_tcp(addresses: Sequence[tuple[socket.AddressFamily, tuple[object, ...]]]) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    try:
+        for family, address in addresses:
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                continue  # a machine without IPv6 still has its other addresses
+            bound.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+        if not bound:
+            raise OSError("no such address on this machine")
+    except OSError:
+        for sock in bound:
+            sock.close()
+        raise
+    return bound
+
+
+def why_unbound(error: OSError) -> str:
+    """Return the system's words for what went wrong; asyncio's repeat the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+
+
+def bind_unix(path: str) -> socket.socket:
+    """Bind a socket to `path`. The loop would do so too, but remove the socket of a living process before."""
+    _remove_stale_socket(path)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def remove_socket(path: str) -> None:
+    """Remove the file of a socket of ours; somebody may have done so before."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _remove_stale_socket(path: str) -> None:
+    """Remove the socket that a process which is gone left behind; one that answers is left alone, and binding fails."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # a living one may have a full backlog
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except OSError:
+            return
