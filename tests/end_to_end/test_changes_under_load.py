@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.servers.consul import ConsulAgent
 
 SERVICE = "changes"
-DURATION = 60.0  # seconds
+DURATION = 32.0  # seconds
 SETTLE = 0.3  # seconds between a change and the begin of its quiet window
 WINDOW = 2.5  # seconds
 FAREWELL = 1.0  # seconds that an instance lives on after it deregistered

@@ -32,7 +32,9 @@ DYING = 0.1  # seconds that the kernel may take to close a killed process's conn
 @pytest.mark.timeout(180)
 def test_only_what_it_had_in_flight_is_lost(consul: ConsulAgent, tmp_path: Path) -> None:
     probe = {"http": "/healthz", "interval": f"{INTERVAL}s", "timeout": f"{TIMEOUT}s", "fall": FALL, "rise": 2}
-    service = in_consul(consul.address, SERVICE, balancer="round_robin", health={"probe": probe})
+    # What requests find out, sooner than any probe, is for test_faults_under_load.py.
+    health = {"probe": probe, "passive": {"enabled": False}}
+    service = in_consul(consul.address, SERVICE, balancer="round_robin", health=health)
     with ExitStack() as stack:
         instances = {name: stack.enter_context(Instances(tmp_path, name)) for name in NAMES}
         for name, instance in instances.items():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.servers.consul import ConsulAgent
 
 NAMES = ("loss-1", "loss-2", "loss-3")
-AWAY = 30.0  # seconds
+AWAY = 15.0  # seconds
 EMPTY = 3.0  # seconds from the moment that the empty set is seen to the first instance that registers again
 
 
