@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from config.load import parse
-from proxy.assemble import check_balancers
+from proxy.assemble import CHECKS
 from proxy.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ def test_every_configuration_in_the_documentation_is_accepted(where: str, text: 
         written.setdefault("listeners", [{"bind": "127.0.0.1:8080"}])
         written.setdefault("routes", [{"service": next(iter(written["services"]))}])
     whole = yaml.safe_dump(written, sort_keys=False)
-    parse(whole, name=where, folder=ROOT, environ=environment, checks=[check_balancers])
+    parse(whole, name=where, folder=ROOT, environ=environment, checks=CHECKS)
 
 
 def test_every_command_in_the_documentation_exists() -> None:
