@@ -414,7 +414,7 @@ class Config(Model):
     request_id: Literal["keep", "make", "none"] = Field(
         default="keep",
         description="What becomes of X-Request-Id. keep: a client's is passed on, and one is made where it is missing "
-        "or malformed; make: one is always made; none: it is left alone.",
+        "or malformed; make: one is always made; none: none is made, and a well-formed one of a client's is passed on.",
     )
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
