@@ -180,6 +180,7 @@ class Connections:
                 _, upstream = await loop.create_connection(
                     lambda: Upstream(self), self._instance.address, self._instance.port
                 )
+                self.open += 1
                 return upstream
             except OSError as error:
                 if error.errno not in OURS or loop.time() >= end:

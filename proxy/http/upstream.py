@@ -80,8 +80,7 @@ class Upstream(asyncio.Protocol):
     # From the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, and be counted: connecting may be given up in the moment in which it succeeds."""
-        self.home.open += 1
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         self._poll = select.poll()

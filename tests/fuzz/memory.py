@@ -119,6 +119,7 @@ class _Ready(Connections):
         upstream = super().take()
         if upstream is None:
             upstream = Upstream(self)
+            self.open += 1
             Wire(upstream)
         return upstream
 

@@ -67,6 +67,7 @@ def to(port: int, connect_timeout: float = 5.0, address: str = "127.0.0.1") -> C
 def idle(connections: Connections, now: float) -> Upstream:
     upstream = Upstream(connections)
     upstream.connection_made(cast("asyncio.BaseTransport", Transport()))
+    connections.open += 1
     connections.put(upstream, now)
     return upstream
 
