@@ -274,6 +274,8 @@ def _respond(stage: Stage, reading: Reading, act: Any, offset: int) -> None:
 def _refusal(sent: bytes, to: bytes = b"") -> tuple[int, str]:
     """Read an answer that pointsman gave by itself, to a request of this method if that was understood."""
     assert is_ours(sent), sent
+    if sent.endswith(b"\r\n\r\n"):
+        to = b"HEAD"  # which was refused in the piece that it came in; to all others there is a body
     message, surplus = read_written(sent, to=to)
     assert not surplus, sent
     return int(message.line[9:12]), "" if to == b"HEAD" else json.loads(message.content)["error"]
