@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from config.units import Bind
 from proxy.http.fields import BadMessageError
 from tests.hostile.rows import ANSWERED, BROKEN, END, OPTIONS, REFUSED, Request, Response, Tunnel
 from tests.proxy.http.scripted import GET_SENT, OK, Peer, Proxy, proxying, turns, until
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 AT_ONCE, BYTE_BY_BYTE, BEHIND_ANOTHER = WAYS = ("at once", "byte by byte", "behind another")
 
+# An address that no other process of tests has: one of those may still call at a port that was its own before.
+_HOME = f"127.{64 | os.getpid() >> 16 & 63}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 _FINE = 600  # bytes up to which a row really goes byte by byte; longer ones go in pieces
 _PIECE = 97  # bytes
 _CHUNKED = b"\r\nTransfer-Encoding: chunked\r\n"
@@ -117,7 +121,7 @@ async def scene(options: ListenerOptions = OPTIONS, plain: bytes = GET_SENT, **s
     """Set a scene; nothing in it may raise where only the loop can see it."""
     faults: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-    async with proxying(options=options, **settings) as proxy:
+    async with proxying(options=options, bind=Bind(_HOME, 0), address=_HOME, **settings) as proxy:
         yield Scene(proxy, plain)
     assert not faults
 

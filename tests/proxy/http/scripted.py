@@ -177,6 +177,7 @@ class ScriptedInstance:
     """An instance: connections to it are taken one by one."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
         self._sock = socket.create_server((address, 0), backlog=64)
         self._sock.setblocking(False)
         self.port: int = self._sock.getsockname()[1]
@@ -222,7 +223,7 @@ class Proxy:
             limits=settings.places,
         )
         self.service.follow(
-            Snapshot("shop", tuple(Instance(f"i{n}", "127.0.0.1", one.port) for n, one in enumerate(instances)))
+            Snapshot("shop", tuple(Instance(f"i{n}", one.address, one.port) for n, one in enumerate(instances)))
         )
         self.endpoints = list(self.service.pool.endpoints)
         self.traffic = self.service.traffic
@@ -325,10 +326,14 @@ async def proxying(
     timeouts: Timeouts = Timeouts(),
     limits: HeadLimits = HeadLimits(),
     options: ListenerOptions | None = None,
+    address: str = "127.0.0.1",
     **settings: Any,
 ) -> AsyncIterator[Proxy]:
-    """Run a proxy in front of scripted instances; its end is also a test that every exchange has ended."""
-    scripted = [ScriptedInstance() for _ in range(instances)]
+    """Run a proxy in front of scripted instances; its end is also a test that every exchange has ended.
+
+    `address` is that of the instances.
+    """
+    scripted = [ScriptedInstance(address) for _ in range(instances)]
     options = options or ListenerOptions(limits=limits, timeouts=timeouts)
     async with Proxy(scripted, Settings(options=options, **settings)) as proxy:
         yield proxy
