@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from proxy.http.buffers import Bounded
+from proxy.http.buffers import SIZE, Bounded
 from proxy.http.resets import reset
 from proxy.http.websocket import GOING_AWAY, Frames
 
@@ -87,6 +87,8 @@ class Tunnel:
     def from_instance(self, data: bytes) -> None:
         """Pass on what the instance sent."""
         if self._frames is not None:
+            if len(data) == SIZE:
+                self._to_instance.rest()  # it may have been in frames of a few bytes
             data = self._until_farewell(data, self._frames)
         if data:
             self.sent += len(data)
@@ -164,7 +166,7 @@ class Tunnel:
 class _End:
     """One connection of a tunnel: takes what it sends, and tells its owner when it is gone."""
 
-    __slots__ = ("_owner", "_tunnel", "finished", "other", "transport")
+    __slots__ = ("_full", "_owner", "_tunnel", "finished", "other", "transport")
 
     other: _End
 
@@ -173,6 +175,7 @@ class _End:
         self._owner = owner
         self.transport = transport
         self.finished = False  # it has ended its stream
+        self._full = False  # our side of the connection holds more than it takes
 
     def data_received(self, data: bytes) -> None:
         """Pass it on."""
@@ -197,10 +200,22 @@ class _End:
 
     def pause_writing(self) -> None:
         """Hold the other side back."""
+        self._full = True
         if not self.other.transport.is_closing():
             self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Let the other side go on."""
+        self._full = False
         if not self.other.transport.is_closing():
             self.other.transport.resume_reading()
+
+    def rest(self) -> None:
+        """Leave a turn of the loop to others: libuv goes on reading from one connection while that keeps up with us."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._rested)
+
+    def _rested(self) -> None:
+        if not self.other._full and not self.transport.is_closing():
+            self.transport.resume_reading()

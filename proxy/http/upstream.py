@@ -47,10 +47,12 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_bounded",
+        "_held",
         "_keep_alive",
         "_partial",
         "_paused",
         "_poll",
+        "_resting",
         "_saw_end",
         "exchange",
         "full",
@@ -74,7 +76,9 @@ class Upstream(asyncio.Protocol):
         self.full = False  # our side of the connection holds more than the instance takes
         self._partial = b""
         self._keep_alive = False
-        self._paused = False
+        self._held = False  # the client does not keep up
+        self._resting = False  # enough was read in this turn of the loop
+        self._paused = False  # we do not read, for one of the two
         self._saw_end = False
 
     # From the event loop.
@@ -144,12 +148,8 @@ class Upstream(asyncio.Protocol):
 
     def hold(self, held: bool) -> None:
         """Stop or go on reading: the client does not keep up."""
-        if held != self._paused and not self.transport.is_closing():
-            self._paused = held
-            if held:
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
+        self._held = held
+        self._steer()
 
     def abort(self) -> None:
         """Close at once; nothing of this connection can be trusted any more."""
@@ -167,6 +167,25 @@ class Upstream(asyncio.Protocol):
         if self._paused:
             self.hold(False)
 
+    def _steer(self) -> None:
+        pause = self._held or self._resting
+        if pause != self._paused and not self.transport.is_closing():
+            self._paused = pause
+            if pause:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def _rest(self) -> None:
+        """Leave a turn of the loop to others: libuv goes on reading from one instance while that keeps up with us."""
+        self._resting = True
+        self._steer()
+        asyncio.get_running_loop().call_soon(self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._steer()
+
     def _salvage(self) -> None:
         """Read what is left on a connection that broke.
 
@@ -183,28 +202,34 @@ class Upstream(asyncio.Protocol):
     def _read_head(self, exchange: Asks, data: bytes) -> None:
         """Read the head, passing interim responses on, and what there is of the body."""
         self.silent = False
+        much = len(data) >= SIZE
         if self._partial:
             data = self._partial + data
         home = self.home
         limit = home.limits.headers
+        at = 0
         while True:
-            end = data.find(END, 0, limit)
+            end = data.find(END, at, at + limit)
             if end < 0:
+                data = data[at:]
                 if len(data) > limit:
                     raise BadMessageError(f"a head of more than {limit} bytes")
                 if b"\n\n" in data or b"\n\r\n" in data:
                     raise BadMessageError("lines must end with CR LF")
                 self._partial = data
+                if much:
+                    self._rest()  # thousands of interim responses
                 return
             end += len(END)
-            response = home.reader.read(data[:end], to_head=exchange.request.method == b"HEAD")
-            data = data[end:]
+            response = home.reader.read(data[at:end], to_head=exchange.request.method == b"HEAD")
             if response.status >= 200:
                 break
             if response.status == 101:
-                exchange.switch(self, response, data)
+                exchange.switch(self, response, data[end:])
                 return
             exchange.interim(response)
+            at = end
+        data = data[end:]
         self._partial = b""
         if exchange.request.method == b"CONNECT" and response.status < 300:
             exchange.switch(self, response, data)
@@ -231,6 +256,8 @@ class Upstream(asyncio.Protocol):
 
     def _read_body(self, exchange: Asks, body: BodyReader, data: bytes) -> None:
         content = body.feed(data)
+        if len(data) == SIZE and len(content) < SIZE // 4:
+            self._rest()  # chunks of a few bytes: 20 ms of work
         if not content and not body.whole:
             return  # a part of a chunk's line: nothing has moved yet
         exchange.more(content, body.whole, body.trailers)

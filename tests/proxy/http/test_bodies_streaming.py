@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.http.bodies import ChunkedBody
-from proxy.http.buffers import SIZE
 from tests.proxy.http.scripted import OK, OK_SENT, Peer, Proxy, fill, proxying, turns, until
 
 if TYPE_CHECKING:
@@ -152,34 +150,6 @@ async def test_an_instance_that_reads_slowly_holds_the_client_back(framing: byte
         assert buffered(proxy) < BOUND
         while not reads(downstream):
             await instance.exactly(4096)
-
-
-async def test_a_client_whose_chunks_are_tiny_leaves_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    fed = 0
-    feed = ChunkedBody.feed
-
-    def counting(body: ChunkedBody, data: bytes) -> bytes:
-        nonlocal fed
-        fed += len(data)
-        return feed(body, data)
-
-    monkeypatch.setattr(ChunkedBody, "feed", counting)
-    async with proxying() as proxy:
-        client, instance = await proxy.asking(b"POST / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n")
-        await instance.through()
-        data = in_chunks(b"x" * 100_000, 1)
-        taken = client.send_what_fits(data)
-        assert taken > 5 * SIZE, "this machine's buffers are too small to tell"
-        received = asyncio.ensure_future(unchunked(instance))
-        before = largest = 0
-        while fed < taken:
-            await asyncio.sleep(0)
-            before, largest = fed, max(largest, fed - before)
-        assert largest <= SIZE
-        await client.send(data[taken:])
-        assert await received == b"x" * 100_000
-        await instance.send(OK)
-        await client.gets(OK_SENT)
 
 
 async def test_while_connecting_no_body_is_read() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from itertools import pairwise
-
 import pytest
 
 from proxy.routes import Route
@@ -94,30 +91,6 @@ async def test_what_follows_the_last_request_of_a_connection_is_dropped() -> Non
         await instance.send(OK)
         assert await client.rest() == OK_SENT.replace(b"Via", b"Connection: close\r\nVia")
         assert proxy.endpoints[0].requests == 1
-
-
-@pytest.mark.parametrize("there", [True, False], ids=["without a route", "without an instance"])
-async def test_a_client_whose_requests_wait_for_nothing_leaves_turns_to_others(there: bool) -> None:
-    async with proxying(
-        instances=int(there), routes=lambda service: [Route(service, b"bank" if there else b"")]
-    ) as proxy:
-        client = await proxy.client()
-        answered = asyncio.ensure_future(answers(client, 2000))
-        client.send_what_fits(GET * 2000)
-        turns = [0]
-        while not answered.done():
-            turns.append(proxy.listener.refused + proxy.traffic.requests)
-            await asyncio.sleep(0)
-        assert max(later - sooner for sooner, later in pairwise(turns)) <= 65
-        assert await answered == {404 if there else 503}
-        # What it sends afterwards is read as ever.
-        await client.send(GET)
-        assert (await client.response())[0] in (404, 503)
-
-
-async def answers(client: Peer, count: int) -> set[int]:
-    """Receive so many responses; return their statuses."""
-    return {(await client.response())[0] for _ in range(count)}
 
 
 async def test_a_client_that_does_not_read_is_not_read_from() -> None:
