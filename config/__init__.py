@@ -8,11 +8,11 @@ From the inside out:
 - `retry_on`    what a request is tried again for
 - `trusted`     the proxies whose word is taken
 - `frozen`      what makes it all immutable
-- `together`    which keys of one mapping go together
+- `together`    which keys of one mapping go together, where more than one part has such a rule
 - `traffic`     the keys of time-outs, limits and retries, whole and as a lower level has them
 - `logs`        the keys of the log and the access log
-- `etcd`        the keys of a service in etcd
-- `registries`  the keys of the registries that are polled
+- `registries/` the keys of each registry
+- `discovery`   where a service's instances are found: which registries there are, one or several for a service
 - `model`       every other key, with its meaning and its default; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`

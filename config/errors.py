@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]  # the way from the root to a value: keys of mappings, and places in lists from 0
@@ -65,6 +65,11 @@ def show_path(path: KeyPath) -> str:
         else:
             text += f'["{step}"]'
     return text
+
+
+def listed(words: Sequence[str]) -> str:
+    """Write words as `a, b or c`."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def suggest(word: str, words: Iterable[str], otherwise: str) -> str:

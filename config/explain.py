@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config.errors import KeyPath, Problem, suggest
+from config.errors import KeyPath, Problem, listed, suggest
 from config.schema import at, keys_at
 from config.units import is_number, show
 
@@ -15,6 +15,9 @@ _LEVELS: tuple[tuple[str, KeyPath], ...] = (
     ("under a service", ("services", "any")),
 )
 
+# What pydantic puts into a path for its own use: a key that is wrong, and which of two forms a value has.
+_NO_STEPS = ("[key]", "[one]", "[several]")
+
 
 def explain(error: ValidationError, unresolved: Collection[KeyPath] = ()) -> Iterator[Problem]:
     """Yield one problem for each finding.
@@ -23,7 +26,7 @@ def explain(error: ValidationError, unresolved: Collection[KeyPath] = ()) -> Ite
     be a mere consequence, and is left out.
     """
     for detail in error.errors(include_url=False):
-        path = tuple(step for step in detail["loc"] if step != "[key]")
+        path = tuple(step for step in detail["loc"] if step not in _NO_STEPS)
         kind = detail["type"]
         if kind != "extra_forbidden" and any(known[: len(path)] == path for known in unresolved):
             continue
@@ -96,5 +99,4 @@ def _not_a_mapping(path: KeyPath, value: Any) -> Problem:
 def _not_one_of(path: KeyPath, value: Any) -> Problem:
     allowed = [item for form in at(path) for item in form.get("enum", [form["const"]] if "const" in form else [])]
     words = [item if isinstance(item, str) else show(item) for item in allowed]
-    listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-    return Problem(path, f"must be {listed}, not {show(value)}")
+    return Problem(path, f"must be {listed(words)}, not {show(value)}")

@@ -1,18 +1,37 @@
 """What makes a configuration immutable: the base of its models, and a mapping that cannot be written to."""
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, model_validator
+
+# What is given → what is wrong with that. The values are as they were written or as a model has read them.
+Rule = Callable[[Mapping[str, Any]], str | None]
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Model(BaseModel):
-    """A part of the configuration: frozen, with no keys but those it declares."""
+    """A part of the configuration: frozen, with no keys but those it declares.
+
+    `rules` say which of its keys go together. They take no more than what is given, so that both ask them: the model,
+    of itself, and references.py, of plain data, where a mistake beside them would keep the model from asking. Both find
+    the same sentence; an error tells it once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _obeys(self) -> Self:
+        if self.rules:
+            given = {key: getattr(self, key) for key in self.model_fields_set}
+            given = {key: value for key, value in given.items() if value is not None}
+            for rule in self.rules:
+                if message := rule(given):
+                    raise ValueError(message)
+        return self
 
 
 def one_of(*keys: str) -> ConfigDict:

@@ -1,32 +1,30 @@
 """Every key of a configuration: its name, what it means, its default.
 
 `Config` is the root, at the end. The descriptions are what `pointsman schema` prints: they are written for the
-person who edits the file. The keys of the traffic are in traffic.py, those of the logs in logs.py, those of etcd in
-etcd.py; what one part of the file says of another (a route's service must exist) is in references.py.
+person who edits the file. The keys of the traffic are in traffic.py, those of the logs in logs.py, those of
+the registries in discovery.py and registries/; what one part of the file says of another (a route's service must exist)
+is in references.py.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     Field,
     GetJsonSchemaHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema
 
-from config.etcd import Etcd
+from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.logs import AccessLog, Log
-from config.registries import Dns, Http
 from config.statuses import Statuses
-from config.texts import ConsulUrl, NotEmpty, ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName, Token
-from config.together import SOURCES, obey, one_probe, one_source, one_token, repeated
+from config.texts import ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName
+from config.together import one_probe
 from config.traffic import (
     Limits,
     ListenerLimits,
@@ -39,7 +37,6 @@ from config.traffic import (
 )
 from config.trusted import TrustedList, TrustedProxies
 from config.units import (
-    AddressText,
     Bind,
     BindText,
     Duration,
@@ -114,109 +111,6 @@ class Route(Model):
     service: ServiceName = Field(description="The service that such requests go to: a name under services.")
 
 
-class StaticInstance(Model):
-    """One instance of a service, written down here. `host:port` alone stands for {address: host:port}."""
-
-    address: AddressText = Field(description="Where the instance listens: host:port or [ipv6]:port.")
-    id: NotEmpty | None = Field(
-        default=None,
-        description="Its identity in metrics, logs and the admin API. What is known of its health is kept as long as "
-        "this stays the same. Default: its address.",
-    )
-    weight: Annotated[Int, Field(ge=0, le=65535)] = Field(
-        default=1, description="Its share of requests relative to the other instances, 0 to 65535; 0: no new requests."
-    )
-    zone: str = Field(
-        default="", description="The zone it runs in, for people and for balancers that prefer near ones."
-    )
-    tags: tuple[str, ...] = Field(default=(), description="Labels, for people and for balancers of your own.")
-    metadata: FrozenMapping[str, str] = Field(
-        default_factory=dict,
-        validate_default=True,
-        description="Names and values, for people and for balancers of your own.",
-    )
-
-    @property
-    def identity(self) -> str:
-        """The given id, else the address."""
-        return str(self.address) if self.id is None else self.id
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"address": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Say that `host:port` will do."""
-        mapping = handler.resolve_ref_schema(handler(core))
-        description = mapping.pop("description")
-        return {"description": description, "anyOf": [mapping["properties"]["address"], mapping]}
-
-
-def _distinct(instances: tuple[StaticInstance, ...]) -> tuple[StaticInstance, ...]:
-    twice: list[InitErrorDetails] = [
-        {"type": PydanticCustomError("sentence", message), "loc": (place,), "input": None}
-        for place, message in repeated(instance.identity for instance in instances)
-    ]
-    if twice:
-        raise ValidationError.from_exception_data("static", twice)
-    return instances
-
-
-class Consul(Model):
-    """A service in Consul, watched by blocking queries: a change arrives as soon as Consul knows it."""
-
-    service: NotEmpty = Field(description="The service's name in Consul.")
-    address: ConsulUrl = Field(
-        default="http://127.0.0.1:8500", description="The URL of the Consul agent, best the one on this machine."
-    )
-    token: Token | None = Field(
-        default=None,
-        description="The ACL token to ask with; it needs service:read and node:read. Write ${NAME} to take it from the "
-        "environment. Left out: none.",
-    )
-    token_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the ACL token, instead of token. A relative path starts at this file's folder.",
-    )
-    datacenter: str = Field(default="", description="The datacenter to ask for. Empty: the agent's own.")
-    tags: tuple[str, ...] = Field(default=(), description="Only instances that have all of these tags are used.")
-    filter: str = Field(
-        default="", description='A Consul filter expression, such as Service.Meta.version == "2". Empty: none.'
-    )
-
-    @model_validator(mode="after")
-    def _one_token(self) -> Self:
-        obey(one_token, self)
-        return self
-
-
-class Discovery(Model):
-    """Where a service's instances are found: exactly one of static, file, consul, etcd, dns and http."""
-
-    model_config = one_of(*SOURCES)
-
-    static: Annotated[tuple[StaticInstance, ...], AfterValidator(_distinct)] | None = Field(
-        default=None,
-        description="The instances, written down here: a list of host:port, or of mappings with more keys.",
-    )
-    file: PathText | None = Field(
-        default=None,
-        description="A YAML or JSON file with a list of instances in the form of static, followed as it changes. "
-        "A relative path starts at this file's folder.",
-    )
-    consul: Consul | None = Field(default=None, description="A service in Consul.")
-    etcd: Etcd | None = Field(default=None, description="A service in etcd.")
-    dns: Dns | None = Field(default=None, description="A name in the DNS.")
-    http: Http | None = Field(default=None, description="A JSON document at a URL.")
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        obey(one_source, self)
-        return self
-
-
 class Balancer(Model):
     """The policy that picks an instance. A name alone stands for {type: name}; other keys are its options."""
 
@@ -256,6 +150,7 @@ class Probe(Model):
     """A check that we make of every instance: exactly one of http and tcp."""
 
     model_config = one_of("http", "tcp")
+    rules = (one_probe,)
 
     http: ProbePath | None = Field(
         default=None, description="Pass when a GET of this path, such as /healthz, is answered with an expected status."
@@ -293,11 +188,6 @@ class Probe(Model):
     def expects(self, status: int) -> bool:
         """Tell whether an answer of this status passes."""
         return any(first <= status <= last for first, last in self.expect)
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        obey(one_probe, self)
-        return self
 
 
 class Passive(Model):
@@ -353,7 +243,9 @@ class Guard(Model):
 class Service(Model):
     """A name that routes send requests to, and the instances behind it."""
 
-    discovery: Discovery = Field(description="Where the instances are found.")
+    discovery: Sources = Field(
+        description="Where the instances are found: one registry, or a list of several, whose instances are joined."
+    )
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")
     health: Health = Field(default=Health(), description="How it is found out which instances work.")
     guard: Guard = Field(default=Guard(), description="What keeps a registry in trouble from emptying the service.")
@@ -364,6 +256,11 @@ class Service(Model):
         default=ServiceLimits(), description="How large its requests may be, and how many may be under way or wait."
     )
     retries: ServiceRetries = Field(default=ServiceRetries(), description="What is tried again on another endpoint.")
+
+    @property
+    def sources(self) -> tuple[Discovery, ...]:
+        """The registries in which the instances are found; one for most services."""
+        return (self.discovery,) if isinstance(self.discovery, Discovery) else self.discovery
 
 
 class EmbeddedRegistry(Model):

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config.discovery import SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
-from config.frozen import Model
+from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
-from config.model import Balancer, EmbeddedRegistry, Route
-from config.together import Rule, dns_port, dns_ttls, one_login, one_probe, one_source, one_token, repeated
+from config.model import Balancer, EmbeddedRegistry, Probe, Route
+from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
 
 M = TypeVar("M", bound=Model)
@@ -111,29 +112,39 @@ def _binds(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Bind]]:
 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
-    rules: list[tuple[KeyPath, Rule]] = [
-        (("discovery",), one_source),
-        (("discovery", "consul"), one_token),
-        (("discovery", "etcd"), one_login),
-        (("discovery", "dns"), dns_port),
-        (("discovery", "dns"), dns_ttls),
-        (("discovery", "http"), one_token),
-        (("health", "probe"), one_probe),
-    ]
-    for steps, rule in rules:
-        part, whole = _at(service, steps), (*path, *steps)
-        if isinstance(part, dict):
-            given = {key: value for key, value in part.items() if value is not None or (*whole, key) in unresolved}
-            if message := rule(given):
-                yield Problem(whole, message)
-    static = _at(service, ("discovery", "static"))
+    yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    discovery, whole = _at(service, ("discovery",)), (*path, "discovery")
+    if isinstance(discovery, list):
+        for place, source in enumerate(discovery):
+            yield from _source(source, (*whole, place), unresolved)
+    else:
+        yield from _source(discovery, whole, unresolved)
+
+
+def _source(source: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    yield from _broken(Discovery.rules, source, path, (), unresolved)
+    for kind in SOURCES:
+        yield from _broken(rules_of(kind), source, path, (kind,), unresolved)
+    static = _at(source, ("static",))
     if isinstance(static, list):
-        whole = (*path, "discovery", "static")
+        whole = (*path, "static")
         known = (
             None if (*whole, place, "id") in unresolved else _identity(value) for place, value in enumerate(static)
         )
         for place, message in repeated(known):
             yield Problem((*whole, place), message)
+
+
+def _broken(
+    rules: tuple[Rule, ...], holder: Any, path: KeyPath, steps: KeyPath, unresolved: Collection[KeyPath]
+) -> Iterator[Problem]:
+    """Yield what the mapping that is some steps below a holder does against its rules."""
+    part, whole = _at(holder, steps), (*path, *steps)
+    if isinstance(part, dict):
+        given = {key: value for key, value in part.items() if value is not None or (*whole, key) in unresolved}
+        for rule in rules:
+            if message := rule(given):
+                yield Problem(whole, message)
 
 
 def _identity(instance: Any) -> str | None:

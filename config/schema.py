@@ -7,7 +7,6 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 
-from config import model
 from config.errors import KeyPath
 from config.frozen import Model
 from config.model import Config
@@ -22,9 +21,16 @@ class _Generator(GenerateJsonSchema):
 def schema() -> dict[str, Any]:
     """Return the schema, in the dialect of draft 2020-12."""
     result = Config.model_json_schema(schema_generator=_Generator)
+    models = {model.__name__: model for model in _models(Model)}
     for name, definition in [*result["$defs"].items(), (Config.__name__, result)]:
-        _write_defaults(_properties(definition), getattr(model, name))
+        _write_defaults(_properties(definition), models[name])
     return {"$schema": GenerateJsonSchema.schema_dialect, **result, "title": "pointsman configuration"}
+
+
+def _models(model: type[Model]) -> Iterator[type[Model]]:
+    for derived in model.__subclasses__():
+        yield derived
+        yield from _models(derived)
 
 
 def _properties(definition: dict[str, Any]) -> dict[str, Any]:
@@ -69,8 +75,8 @@ def keys_at(path: KeyPath) -> list[str]:
 def _forms(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "$ref" in part:
         yield from _forms(_cached()["$defs"][part["$ref"].rpartition("/")[2]])
-    elif "anyOf" in part:
-        for form in part["anyOf"]:
+    elif "anyOf" in part or ("oneOf" in part and "properties" not in part):
+        for form in part.get("anyOf", part.get("oneOf", ())):
             yield from _forms(form)
     else:
         yield part

@@ -1,36 +1,7 @@
-"""Which keys of one mapping go together, and which items of one list do not.
+"""Rules that more than one part of the configuration has: which of its keys go together, which items must differ."""
 
-The rules take no more than what is given, so that both ask them: the models, of themselves, and references.py, of plain
-data, where a mistake beside them would keep a model from asking. Both find the same sentence; an error tells it once.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-
-from config.frozen import Model
-from config.units import format_duration, parse_duration
-
-# What is given → what is wrong with that. The values are as they were written or as a model has read them.
-Rule = Callable[[Mapping[str, Any]], str | None]
-
-SOURCES = ("static", "file", "consul", "etcd", "dns", "http")
-TTL_MIN, TTL_MAX = 1.0, 300.0  # seconds; what ttl_min and ttl_max are unless they are given
-_ONE_SOURCE = f"one of {', '.join(SOURCES[:-1])} or {SOURCES[-1]}"
-
-
-def obey(rule: Rule, part: Model) -> None:
-    """Raise ValueError with what `rule` has to say of a model."""
-    given = {key: getattr(part, key) for key in part.model_fields_set}
-    if message := rule({key: value for key, value in given.items() if value is not None}):
-        raise ValueError(message)
-
-
-def one_source(given: Mapping[str, Any]) -> str | None:
-    """Want exactly one of a discovery's keys."""
-    kinds = [key for key in SOURCES if key in given]
-    if not kinds:
-        return f"must have {_ONE_SOURCE}"
-    return f"has {' and '.join(kinds)}: keep {_ONE_SOURCE}" if len(kinds) > 1 else None
 
 
 def one_token(given: Mapping[str, Any]) -> str | None:
@@ -52,28 +23,6 @@ def one_login(given: Mapping[str, Any]) -> str | None:
     if "username" in given:
         return None if password else "has username alone: add password or password_file"
     return f"has {password} without username: add it" if password else None
-
-
-def dns_port(given: Mapping[str, Any]) -> str | None:
-    """Want a port for records that name none, and none for those that do."""
-    match given.get("type", "both"):
-        case "srv":
-            return "has port with type srv: leave it out, for SRV records name the ports" if "port" in given else None
-        case "a" | "aaaa" | "both":
-            return None if "port" in given else "must have a port, for addresses come without; only type srv needs none"
-    return None
-
-
-def dns_ttls(given: Mapping[str, Any]) -> str | None:
-    """Want the bounds of the TTL in their order."""
-    try:
-        least = parse_duration(given.get("ttl_min", TTL_MIN))
-        most = parse_duration(given.get("ttl_max", TTL_MAX))
-    except ValueError:
-        return None
-    if least <= most:
-        return None
-    return f"must have a ttl_min of at most ttl_max, not {format_duration(least)} and {format_duration(most)}"
 
 
 def one_probe(given: Mapping[str, Any]) -> str | None:

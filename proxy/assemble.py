@@ -11,14 +11,8 @@ from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from balancers.pool import Pool
 from config import levels, references
 from config.errors import Problem
-from discovery.consul import ConsulRegistry
-from discovery.dns import DnsRegistry
-from discovery.etcd import EtcdRegistry
-from discovery.file import FileRegistry
-from discovery.http import HttpRegistry
-from discovery.instance import Instance
 from discovery.keeper import Keeper
-from discovery.static import StaticRegistry
+from proxy import registries
 from proxy.access_log.access_log import open_access_log
 from proxy.access_log.formats import FormatError, check_format
 from proxy.http.connections import UpstreamOptions
@@ -33,10 +27,9 @@ from proxy.routes import Route, Router
 from proxy.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from config import model, registries, traffic
-    from discovery.registry import Registry
+    from config import model, traffic
     from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
 
@@ -197,7 +190,8 @@ def _service(
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
     )
-    kind, registry, watched = _registry(name, wanted.discovery)
+    (found,) = wanted.sources
+    registry, watched = registries.make(name, found)
 
     def told(event: str, text: str) -> None:
         journal.keep(name, event, "", text)
@@ -210,78 +204,10 @@ def _service(
         hold=wanted.guard.hold,
         journal=told,
         clock=time.monotonic,
-        longest_wait=_LONGEST_WAIT_FOR_A_FILE if kind == "file" else 10.0,
+        longest_wait=_LONGEST_WAIT_FOR_A_FILE if found.kind == "file" else 10.0,
     )
-    service.registry = kind
+    service.registry = found.kind
     return service
-
-
-def _registry(name: str, wanted: model.Discovery) -> tuple[str, Registry, str]:
-    """Return the kind of the registry, the registry, and the name that the service has in it."""
-    if wanted.consul is not None:
-        consul = wanted.consul
-        registry = ConsulRegistry(
-            consul.address,
-            token=consul.token.get_secret_value() if consul.token else None,
-            token_file=consul.token_file,
-            datacenter=consul.datacenter,
-            tags=consul.tags,
-            filter=consul.filter,
-        )
-        return "consul", registry, consul.service
-    if wanted.etcd is not None:
-        etcd = wanted.etcd
-        cluster = EtcdRegistry(
-            etcd.endpoints,
-            username=etcd.username or "",
-            password=etcd.password.get_secret_value() if etcd.password else "",
-            password_file=etcd.password_file,
-            timeout=etcd.timeout,
-        )
-        return "etcd", cluster, etcd.prefix
-    if wanted.dns is not None:
-        return "dns", _dns(wanted.dns), wanted.dns.name
-    if wanted.http is not None:
-        return "http", _http(wanted.http), name
-    if wanted.file is not None:
-        return "file", FileRegistry(wanted.file), name
-    return "static", StaticRegistry(_instances(wanted.static or ())), name
-
-
-def _dns(wanted: registries.Dns) -> DnsRegistry:
-    return DnsRegistry(
-        wanted.name,
-        type=wanted.type,
-        port=wanted.port or 0,
-        servers=wanted.servers,
-        ttl_min=wanted.ttl_min,
-        ttl_max=wanted.ttl_max,
-        timeout=wanted.timeout,
-    )
-
-
-def _http(wanted: registries.Http) -> HttpRegistry:
-    return HttpRegistry(
-        wanted.url,
-        interval=wanted.interval,
-        timeout=wanted.timeout,
-        headers={name: value.get_secret_value() for name, value in wanted.headers.items()},
-        token=wanted.token.get_secret_value() if wanted.token else None,
-        token_file=wanted.token_file,
-    )
-
-
-def _instances(wanted: Iterable[model.StaticInstance]) -> Iterator[Instance]:
-    for one in wanted:
-        yield Instance(
-            id=one.identity,
-            address=one.address.host,
-            port=one.address.port,
-            weight=one.weight,
-            zone=one.zone,
-            tags=one.tags,
-            metadata=one.metadata,
-        )
 
 
 def _probe(wanted: model.Probe) -> ProbeOptions:

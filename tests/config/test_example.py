@@ -23,7 +23,7 @@ KEYS = {
 
 
 def test_it_loads():
-    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports"}
+    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports", "moving"}
 
 
 def test_it_validates():
@@ -58,7 +58,7 @@ access_log: {}
     probe = ours.health.probe
     assert probe is not None
     assert probe == type(probe)(http="/healthz")
-    dns, http = shown.services["api"].discovery.dns, shown.services["reports"].discovery.http
+    dns, http = shown.services["api"].sources[0].dns, shown.services["reports"].sources[0].http
     assert dns is not None
     assert dns == type(dns)(name=dns.name, port=dns.port)
     assert http is not None

@@ -8,9 +8,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from config.discovery import Discovery
 from config.errors import ConfigError
 from config.load import load
-from config.model import Balancer, Discovery, EmbeddedRegistry, Guard, Passive, Probe, StaticInstance
+from config.model import Balancer, EmbeddedRegistry, Guard, Passive, Probe
+from config.registries.static import StaticInstance
 from config.retry_on import RetryOn
 from config.traffic import Limits, Retries, Timeouts
 from config.trusted import TrustedProxies
@@ -32,20 +34,20 @@ def test_the_contract():
         (None, None, "web"),
     ]
     web, shop, other = (config.services[name] for name in ("web", "shop", "other"))
-    assert web.discovery.consul is not None
-    assert web.discovery.consul.token is not None
-    assert web.discovery.consul.token.get_secret_value() == "abc"
-    assert web.discovery.consul.tags == ("a",)
+    assert web.sources[0].consul is not None
+    assert web.sources[0].consul.token is not None
+    assert web.sources[0].consul.token.get_secret_value() == "abc"
+    assert web.sources[0].consul.tags == ("a",)
     assert web.balancer == Balancer(type="round_robin")
     assert web.health.probe is not None
     assert (web.health.probe.http, web.health.probe.interval, web.health.probe.timeout) == ("/healthz", 5, 2)
     assert web.health.panic_threshold == 0.5
-    assert shop.discovery.static is not None
-    assert [(item.address, item.weight) for item in shop.discovery.static] == [
+    assert shop.sources[0].static is not None
+    assert [(item.address, item.weight) for item in shop.sources[0].static] == [
         (Address("127.0.0.1", 9001), 1),
         (Address("127.0.0.1", 9002), 3),
     ]
-    assert other.discovery.file == FOLDER / "instances.yaml"
+    assert other.sources[0].file == FOLDER / "instances.yaml"
     assert config.registry == EmbeddedRegistry(bind=Bind("127.0.0.1", 8500), data_dir=FOLDER / "registry")
     assert config.admin is not None
     assert config.admin.bind.port == 9900
@@ -53,11 +55,12 @@ def test_the_contract():
 
 def test_a_service_in_etcd():
     written = "{etcd: {prefix: /web/, endpoints: ['https://a:1/'], username: me, password_file: secret, timeout: 1s}}"
-    etcd = config_of(SMALL.replace("{static: [10.0.0.1:80]}", written)).services["web"].discovery.etcd
+    etcd = config_of(SMALL.replace("{static: [10.0.0.1:80]}", written)).services["web"].sources[0].etcd
     assert etcd is not None
     assert (etcd.prefix, etcd.endpoints, etcd.timeout) == ("/web/", ("https://a:1",), 1)
     assert (etcd.username, etcd.password, etcd.password_file) == ("me", None, FOLDER / "secret")
-    etcd = config_of(SMALL.replace("{static: [10.0.0.1:80]}", "{etcd: {prefix: /web/}}")).services["web"].discovery.etcd
+    short = config_of(SMALL.replace("{static: [10.0.0.1:80]}", "{etcd: {prefix: /web/}}"))
+    etcd = short.services["web"].sources[0].etcd
     assert etcd is not None
     assert (etcd.endpoints, etcd.username, etcd.timeout) == (("http://127.0.0.1:2379",), None, 5)
 

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.discovery import SOURCES_LISTED
 from config.errors import ConfigError, Problem
 from proxy.assemble import check_balancers
 from tests.config.reading import CONTRACT, SMALL, config_of, errors_of
@@ -196,10 +197,10 @@ MISTAKES = {
     ],
     # one of several
     SMALL.replace("{static: [10.0.0.1:80]}", "{static: [], file: x.yaml}"): [
-        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file, consul, etcd, dns or http"
+        f"p.yaml:5: services.web.discovery: has static and file: keep one of {SOURCES_LISTED}"
     ],
     SMALL.replace("{static: [10.0.0.1:80]}", "{}"): [
-        "p.yaml:5: services.web.discovery: must have one of static, file, consul, etcd, dns or http"
+        f"p.yaml:5: services.web.discovery: must have one of {SOURCES_LISTED}"
     ],
     SMALL + "    health: {probe: {http: /, tcp: true}}": [
         "p.yaml:6: services.web.health.probe: has both http and tcp: keep one"
@@ -408,7 +409,7 @@ def test_a_misspelt_key_hides_nothing_of_its_neighbours():
     text = SMALL.replace("{static: [10.0.0.1:80]}", discovery)
     assert errors_of(text + "    health: {probe: {http: /, tcp: true, intervl: 1s}}") == [
         "p.yaml:5: services.web.discovery.consul.adres: unknown key; did you mean 'address'?",
-        "p.yaml:5: services.web.discovery: has static and consul: keep one of static, file, consul, etcd, dns or http",
+        f"p.yaml:5: services.web.discovery: has static and consul: keep one of {SOURCES_LISTED}",
         "p.yaml:5: services.web.discovery.consul: has both token and token_file: keep one of them",
         "p.yaml:6: services.web.health.probe.intervl: unknown key; did you mean 'interval'?",
         "p.yaml:6: services.web.health.probe: has both http and tcp: keep one",
@@ -422,7 +423,7 @@ def test_a_variable_without_a_value_counts_as_given():
             "p.yaml:5: services.web.discovery.file: the environment variable FILE is not set; "
             "set it, or write ${FILE:-default}"
         ),
-        "p.yaml:5: services.web.discovery: has static and file: keep one of static, file, consul, etcd, dns or http",
+        f"p.yaml:5: services.web.discovery: has static and file: keep one of {SOURCES_LISTED}",
     ]
 
 

@@ -2,13 +2,14 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from config.registries import Dns, Http
+from config.registries.dns import Dns
+from config.registries.http import Http
 from config.units import Address
 from tests.config.reading import FOLDER, SMALL, config_of
 
 
 def discovery(how, **environ):
-    return config_of(SMALL.replace("static: [10.0.0.1:80]", how), **environ).services["web"].discovery
+    return config_of(SMALL.replace("static: [10.0.0.1:80]", how), **environ).services["web"].sources[0]
 
 
 def test_dns():

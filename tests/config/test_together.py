@@ -3,10 +3,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from config.etcd import Etcd
-from config.model import Consul, Discovery, EmbeddedRegistry, Probe, StaticInstance
-from config.registries import Dns, Http
-from config.together import dns_port, dns_ttls, one_login, one_probe, one_source, one_token, repeated
+from config.discovery import SOURCES_LISTED, Discovery, one_source
+from config.model import EmbeddedRegistry, Probe
+from config.registries.consul import Consul
+from config.registries.dns import Dns, dns_port, dns_ttls
+from config.registries.etcd import Etcd
+from config.registries.http import Http
+from config.registries.static import StaticInstance
+from config.together import one_login, one_probe, one_token, repeated
 from config.units import Address, Bind
 
 
@@ -14,11 +18,11 @@ from config.units import Address, Bind
     ("rule", "given", "message"),
     [
         (one_source, ["file"], None),
-        (one_source, [], "must have one of static, file, consul, etcd, dns or http"),
+        (one_source, [], f"must have one of {SOURCES_LISTED}"),
         (
             one_source,
             ["consul", "static"],
-            "has static and consul: keep one of static, file, consul, etcd, dns or http",
+            f"has static and consul: keep one of {SOURCES_LISTED}",
         ),
         (one_token, ["token"], None),
         (one_token, ["service", "token", "token_file"], "has both token and token_file: keep one of them"),

@@ -9,7 +9,7 @@ import pytest
 
 from discovery.consul import ConsulRegistry
 from discovery.registry import RegistryError
-from tests.discovery.consul_service import WAIT, Service, of
+from tests.discovery.consul.service import WAIT, Service, of
 from tests.discovery.watching import first, until, watching
 from tests.servers.consul import ConsulAgent
 

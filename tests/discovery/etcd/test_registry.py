@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from discovery.etcd import PACE, EtcdRegistry
-from discovery.etcd_entries import VALUE_LIMIT
-from discovery.etcd_prefix import PAGE
+from discovery.etcd import EtcdRegistry
+from discovery.etcd.entries import VALUE_LIMIT
+from discovery.etcd.prefix import PAGE
+from discovery.etcd.registry import PACE
 from discovery.instance import Availability
 from discovery.keeper import Keeper
 from discovery.registry import RegistryError
-from tests.discovery.etcd_service import Service
+from tests.discovery.etcd.service import Service
 from tests.discovery.watching import eventually, first, has, ids, only, until, watching
 from tests.servers.ports import free_port
 

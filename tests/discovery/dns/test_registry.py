@@ -16,7 +16,7 @@ from config.units import Address
 from discovery.dns import DnsRegistry
 from discovery.keeper import Keeper
 from discovery.registry import RegistryError
-from tests.discovery.consul_service import Service, of
+from tests.discovery.consul.service import Service, of
 from tests.discovery.watching import eventually, first, has, ids, only, until, watching
 from tests.servers.unbound import BROKEN, REFUSED, SILENT, Unbound
 

@@ -12,8 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from discovery import etcd_gateway
-from discovery.etcd import EtcdRegistry
+from discovery.etcd import EtcdRegistry, gateway
 from discovery.registry import RegistryError
 from tests.discovery.watching import first, has, ids, until, watching
 
@@ -220,14 +219,14 @@ async def test_a_watch_that_is_not_answered_is_an_error():
 
 
 async def test_an_answer_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(etcd_gateway, "ANSWER_LIMIT", 1000)
+    monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1000)
     async with scripted(page(7, *map(str, range(100)))) as (_, watch):
         with pytest.raises(RegistryError, match="the answer is larger than"):
             await first(watch)
 
 
 async def test_a_message_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(etcd_gateway, "ANSWER_LIMIT", 1000)
+    monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1000)
     async with scripted(page(7, "a"), pieces=(b'{"result": ', b"x" * 2000)) as (_, watch):
         await first(watch)
         with pytest.raises(RegistryError, match="a message is larger than"):

@@ -1,7 +1,7 @@
 """What etcd holds below one prefix: the questions that find it out, and what follows from the answers.
 
 Keys and values stand in JSON as base64, 64-bit numbers as texts, and what is zero is left out. Nothing here waits or
-reads a clock: discovery.etcd asks and passes on.
+reads a clock: the registry asks and passes on.
 
 What etcd promises: https://etcd.io/docs/v3.4/learning/api/
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from config.units import show
-from discovery.etcd_entries import read_entry, show_name
-from discovery.etcd_gateway import EtcdError
+from discovery.etcd.entries import read_entry, show_name
+from discovery.etcd.gateway import EtcdError
 from discovery.instance import Snapshot, first_line
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Names in the DNS, asked for again whenever their TTL has passed: there is nobody to tell us of a change.
 
 Between us and the name servers there is no cache, so that a TTL is what the servers say and nothing on top. How an
-answer is read is the concern of dns_answers, which server is asked that of dns_servers.
+answer is read is the concern of answers, which server is asked that of servers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dns.name
 import dns.rdatatype
 
-from discovery.dns_answers import ADDRESS_TYPES, Answer, merge, targets_by_priority
-from discovery.dns_servers import RESOLV_CONF, NameServers
+from discovery.dns.answers import ADDRESS_TYPES, Answer, merge, targets_by_priority
+from discovery.dns.servers import RESOLV_CONF, NameServers
 from discovery.instance import NO_METADATA, Instance, Snapshot
 
 if TYPE_CHECKING:

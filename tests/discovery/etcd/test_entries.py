@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from discovery.etcd_entries import VALUE_LIMIT, read_entry, show_name
+from discovery.etcd.entries import VALUE_LIMIT, read_entry, show_name
 from discovery.instance import Availability, Instance
 
 

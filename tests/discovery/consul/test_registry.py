@@ -12,7 +12,7 @@ from discovery.consul import ConsulRegistry
 from discovery.instance import Availability
 from discovery.keeper import Keeper
 from discovery.registry import RegistryError
-from tests.discovery.consul_service import WAIT, Service, of
+from tests.discovery.consul.service import WAIT, Service, of
 from tests.discovery.watching import eventually, first, only, until, watching
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ import dns.name
 import dns.rdatatype
 
 from config.texts import parse_name_server
-from discovery.dns_answers import read
+from discovery.dns.answers import read
 from discovery.registry import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.units import Address
-    from discovery.dns_answers import Answer
+    from discovery.dns.answers import Answer
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 ATTEMPTS = 2  # times that a server is asked that gives no answer: a datagram may get lost

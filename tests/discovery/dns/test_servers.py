@@ -16,7 +16,7 @@ import dns.rrset
 import pytest
 
 from config.units import Address
-from discovery.dns_servers import NameServers, name_servers
+from discovery.dns.servers import NameServers, name_servers
 from discovery.registry import RegistryError
 from tests.servers.ports import free_port
 

@@ -4,8 +4,8 @@ The keys are listed at one revision, and watched from the next one on, so that n
 silent may have nothing to tell, or may be dead (etcd's own notifications of progress come every ten minutes). So every
 HEARTBEAT the keys are compared with what the watch told; it costs etcd a look at the prefix, and us a single key.
 
-How a value is read is the concern of etcd_entries; what is asked, and what follows from the answers, of etcd_prefix;
-HTTP, JSON and the login of etcd_gateway.
+How a value is read is the concern of entries; what is asked, and what follows from the answers, of prefix;
+HTTP, JSON and the login of gateway.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from discovery.etcd_gateway import EtcdError, Gateway, Login
-from discovery.etcd_prefix import CompactedError, Prefix
+from discovery.etcd.gateway import EtcdError, Gateway, Login
+from discovery.etcd.prefix import CompactedError, Prefix
 from discovery.registry import RegistryError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from discovery import etcd_prefix
-from discovery.etcd_gateway import EtcdError
-from discovery.etcd_prefix import CompactedError, Prefix
+import discovery.etcd.prefix
+from discovery.etcd.gateway import EtcdError
+from discovery.etcd.prefix import CompactedError, Prefix
 from tests.discovery.watching import ids
 
 ROOT = "/services/web/"
@@ -71,8 +71,8 @@ def test_the_end_of_a_prefix(prefix: str, end: bytes):
 
 
 def test_bytes_that_cannot_be_counted_up_are_left_out_of_the_end():
-    assert etcd_prefix._end(b"a\xff\xff") == b"b"
-    assert etcd_prefix._end(b"\xff") == b"\0"
+    assert discovery.etcd.prefix._end(b"a\xff\xff") == b"b"
+    assert discovery.etcd.prefix._end(b"\xff") == b"\0"
 
 
 def test_a_snapshot():
@@ -175,7 +175,7 @@ def test_too_many_keys_are_an_error_before_they_are_listed():
 
 
 def test_too_many_keys_are_an_error_while_they_are_watched(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(etcd_prefix, "KEY_LIMIT", 2)
+    monkeypatch.setattr(discovery.etcd.prefix, "KEY_LIMIT", 2)
     prefix = listed(7, "a", "b")
     with pytest.raises(EtcdError, match="there are more than 2 keys"):
         prefix.changed(told(put("c", 8)))

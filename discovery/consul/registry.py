@@ -2,7 +2,7 @@
 
 `/v1/health/service/:name` is asked without `passing`: an instance that fails its checks, or is in maintenance, stays in
 the snapshot and is marked so, for it is known to exist; one that was deregistered is gone. How an entry is read is the
-concern of consul_entries.
+concern of entries.
 
 The rules of blocking queries: https://developer.hashicorp.com/consul/api-docs/features/blocking
 """
@@ -20,7 +20,7 @@ import consul.base
 from yarl import URL
 
 from config.units import show
-from discovery.consul_entries import read_entries
+from discovery.consul.entries import read_entries
 from discovery.instance import Snapshot, first_line
 from discovery.rate import TokenBucket
 from discovery.registry import RegistryError

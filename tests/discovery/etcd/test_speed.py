@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from discovery.keeper import Keeper
-from tests.discovery.etcd_service import Service
+from tests.discovery.etcd.service import Service
 from tests.discovery.watching import eventually, only
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from discovery.consul_entries import read_entries, read_entry
+from discovery.consul.entries import read_entries, read_entry
 from discovery.instance import Availability, Instance
 
 PASSING = {"CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "passing"}

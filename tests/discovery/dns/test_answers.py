@@ -10,7 +10,7 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from discovery.dns_answers import merge, read, targets_by_priority
+from discovery.dns.answers import merge, read, targets_by_priority
 from discovery.instance import MAX_WEIGHT, Instance
 
 SOA = "lan. {} IN SOA ns.lan. hostmaster.lan. 1 3600 600 86400 {}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discovery.registry import RegistryError
-from tests.discovery.etcd_service import Service
+from tests.discovery.etcd.service import Service
 from tests.discovery.watching import first, has, until, watching
 
 if TYPE_CHECKING:

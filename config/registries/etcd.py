@@ -1,17 +1,19 @@
 """The keys of a service in etcd."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from config.frozen import Model
 from config.texts import EtcdPrefix, EtcdUrl, NotEmpty, Password
-from config.together import obey, one_login
+from config.together import one_login
 from config.units import PathText, PositiveDuration
 
 
 class Etcd(Model):
     """A service in etcd: every key below a prefix is one instance, and a change arrives as soon as etcd knows it."""
+
+    rules = (one_login,)
 
     prefix: EtcdPrefix = Field(
         description="What the keys of the instances begin with, such as /services/web/; what follows is the identity."
@@ -33,8 +35,3 @@ class Etcd(Model):
     timeout: PositiveDuration = Field(
         default=5.0, description="How long an answer may take before the next member is asked."
     )
-
-    @model_validator(mode="after")
-    def _one_login(self) -> Self:
-        obey(one_login, self)
-        return self

@@ -1,0 +1,7 @@
+"""The keys of each registry, one file a registry: what a user writes below its name under `discovery`.
+
+A model's `rules` say which of its keys go together. What is common to several registries:
+
+- `waits`         how long polling waits, and how often it looks
+- `..together`    rules of tokens and logins
+"""

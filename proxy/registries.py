@@ -1,0 +1,117 @@
+"""From a source in the configuration to the registry that is watched: one function a registry, and their table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from discovery.consul import ConsulRegistry
+from discovery.dns import DnsRegistry
+from discovery.etcd import EtcdRegistry
+from discovery.file import FileRegistry
+from discovery.http import HttpRegistry
+from discovery.instance import Instance
+from discovery.static import StaticRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from config.discovery import Discovery
+    from config.registries.consul import Consul
+    from config.registries.dns import Dns
+    from config.registries.etcd import Etcd
+    from config.registries.http import Http
+    from config.registries.static import StaticInstance
+    from discovery.registry import Registry
+
+# A registry, and the name that the service has in it.
+Watched = tuple["Registry", str]
+
+
+def make(service: str, source: Discovery) -> Watched:
+    """Make the registry of a source of our `service`, and tell the service's name there."""
+    return _MAKERS[source.kind](service, getattr(source, source.kind))
+
+
+def _static(service: str, wanted: tuple[StaticInstance, ...]) -> Watched:
+    instances = [
+        Instance(
+            id=one.identity,
+            address=one.address.host,
+            port=one.address.port,
+            weight=one.weight,
+            zone=one.zone,
+            tags=one.tags,
+            metadata=one.metadata,
+        )
+        for one in wanted
+    ]
+    return StaticRegistry(instances), service
+
+
+def _file(service: str, wanted: Path) -> Watched:
+    return FileRegistry(wanted), service
+
+
+def _consul(service: str, wanted: Consul) -> Watched:
+    registry = ConsulRegistry(
+        wanted.address,
+        token=_secret(wanted.token) or None,
+        token_file=wanted.token_file,
+        datacenter=wanted.datacenter,
+        tags=wanted.tags,
+        filter=wanted.filter,
+    )
+    return registry, wanted.service
+
+
+def _etcd(service: str, wanted: Etcd) -> Watched:
+    registry = EtcdRegistry(
+        wanted.endpoints,
+        username=wanted.username or "",
+        password=_secret(wanted.password),
+        password_file=wanted.password_file,
+        timeout=wanted.timeout,
+    )
+    return registry, wanted.prefix
+
+
+def _dns(service: str, wanted: Dns) -> Watched:
+    registry = DnsRegistry(
+        wanted.name,
+        type=wanted.type,
+        port=wanted.port or 0,
+        servers=wanted.servers,
+        ttl_min=wanted.ttl_min,
+        ttl_max=wanted.ttl_max,
+        timeout=wanted.timeout,
+    )
+    return registry, wanted.name
+
+
+def _http(service: str, wanted: Http) -> Watched:
+    registry = HttpRegistry(
+        wanted.url,
+        interval=wanted.interval,
+        timeout=wanted.timeout,
+        headers={name: value.get_secret_value() for name, value in wanted.headers.items()},
+        token=_secret(wanted.token) or None,
+        token_file=wanted.token_file,
+    )
+    return registry, service
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
+
+
+_MAKERS: dict[str, Callable[[str, Any], Watched]] = {
+    "static": _static,
+    "file": _file,
+    "consul": _consul,
+    "etcd": _etcd,
+    "dns": _dns,
+    "http": _http,
+}
