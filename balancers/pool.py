@@ -34,8 +34,9 @@ class Pool:
 
     `update` follows the registry's snapshots by identity, `probed` takes in what probes found, `pick` chooses. Times
     are seconds of the caller's monotonic clock. `panic_threshold` is a share from 0 to 1: while fewer of the endpoints
-    that the registry offers are healthy, health is ignored and all of them are used; 0 never panics. `max_ejection` is
-    the share that may be ejected for what requests found; one always may while another one is left.
+    that the registry offers are healthy, health is ignored and all of them are used; 0 never panics. Of endpoints with
+    different priorities, the first level that would not panic is used, and the very first when all would.
+    `max_ejection` is the share that may be ejected for what requests found; one always may while another one is left.
 
     Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, panic, calm.
     """
@@ -189,17 +190,31 @@ class Pool:
         if not self._stale:
             return
         self._stale = False
-        offered = [endpoint for endpoint in self._endpoints.values() if endpoint.offered]
-        healthy = [endpoint for endpoint in offered if endpoint.health.state == "healthy"]
-        # One that must pass first and never did was never fit: panic does not send it traffic either.
-        fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
-        panic = len(healthy) < self._panic_threshold * len(fallible)
+        healthy, fallible, panic = self._level()
         if panic != self._panic:
             self._panic = panic
             share = f"{len(healthy)} of {len(fallible)} endpoints are healthy"
             self._record("panic" if panic else "calm", "", f"{share}, the threshold is {self._panic_threshold:.0%}")
         self._candidates = fallible if panic else healthy
         self._balancer = self._policy(self._candidates, self._random, self._balancer) if self._candidates else None
+
+    def _level(self) -> tuple[list[Endpoint], list[Endpoint], bool]:
+        """Return the healthy endpoints of the level of priority that is used, those of it that can fail, and panic."""
+        levels: dict[int, list[Endpoint]] = {}
+        for endpoint in self._endpoints.values():
+            if endpoint.offered:
+                levels.setdefault(endpoint.instance.priority, []).append(endpoint)
+        first: tuple[list[Endpoint], list[Endpoint], bool] | None = None
+        for _, offered in sorted(levels.items()):
+            healthy = [endpoint for endpoint in offered if endpoint.health.state == "healthy"]
+            # One that must pass first and never did was never fit: panic does not send it traffic either.
+            fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
+            panic = len(healthy) < self._panic_threshold * len(fallible)
+            if healthy and not panic:
+                return healthy, fallible, False
+            if first is None or not first[1]:
+                first = healthy, fallible, panic
+        return first or ([], [], False)
 
 
 def _moved(before: Instance, after: Instance) -> bool:
@@ -214,7 +229,9 @@ def _difference(before: Instance, after: Instance) -> str:
     if before.availability is not after.availability or before.reason != after.reason:
         why = f" ({after.reason})" if after.reason else ""
         changes.append(f"{before.availability.value} to {after.availability.value}{why}")
-    changes += [name for name in ("zone", "tags", "metadata") if getattr(before, name) != getattr(after, name)]
+    changes += [
+        name for name in ("priority", "zone", "tags", "metadata") if getattr(before, name) != getattr(after, name)
+    ]
     return ", ".join(changes)
 
 

@@ -44,7 +44,8 @@ class Instance:
     """One registered copy of a service.
 
     `id` is its identity: two snapshots that hold the same `id` speak of the same instance, and what was learned of it
-    is kept. `weight` is relative to the other instances of the service; 0 means no new requests.
+    is kept. `weight` is relative to the other instances of the service; 0 means no new requests. Instances of a higher
+    `priority` number get requests only as long as too few of those before them are healthy.
     `reason` says, in the registry's words, why an instance that is not UP is not.
     """
 
@@ -52,6 +53,7 @@ class Instance:
     address: str
     port: int
     weight: int = 1
+    priority: int = 0
     zone: str = ""
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 
@@ -187,3 +188,25 @@ class TestTrying:
         heavy = next(endpoint for endpoint in pool.endpoints if endpoint.instance.id == "heavy")
         assert Counter(str(pool.pick(tried=[heavy])) for _ in range(20)).total() == 20
         assert all((found := pool.pick(tried=[heavy])) and found.instance.id == "light" for _ in range(20))
+
+
+class TestPriorities:
+    def test_a_later_one_is_used_only_when_too_few_before_it_are_healthy(self) -> None:
+        backups = [dataclasses.replace(instance(name), priority=1) for name in ("x", "y")]
+        pool, _ = pool_of(instance("a"), instance("b"), *backups)
+        assert picked(pool) == {"a", "b"}
+        probe(pool, "a", False)
+        assert picked(pool) == {"b"}
+        probe(pool, "b", False)
+        assert picked(pool) == {"x", "y"}
+        assert not pool.panic
+        for name in ("x", "y"):
+            probe(pool, name, False)
+        assert picked(pool) == {"a", "b"}
+        assert pool.panic
+        probe(pool, "a", True)
+        assert picked(pool) == {"a"}
+
+    def test_one_whose_endpoints_all_rest_is_passed_over(self) -> None:
+        pool, _ = pool_of(instance("a", weight=0), dataclasses.replace(instance("x"), priority=7))
+        assert picked(pool) == {"x"}
