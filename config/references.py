@@ -39,6 +39,14 @@ def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
             yield ("services", name, "balancer"), balancer
 
 
+def balancers_of_shares(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
+    """Yield the balancers of services whose sources have weights."""
+    for path, balancer in balancers(data):
+        discovery = _at(data, (*path[:-1], "discovery"))
+        if isinstance(discovery, list) and any(isinstance(one, dict) and "weight" in one for one in discovery):
+            yield path, balancer
+
+
 def access_log_templates(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield the access log's template where it is written as one should be, for those who know which fields there are.
 

@@ -3,6 +3,7 @@
 instance        the values that all registries speak in: Instance, Snapshot
 registry        the seam: a registry is an object with one method, `watch(service)`, that yields snapshots for ever
 keeper          owns one watch: begins it again when it fails, and publishes what changed
+joined          one set of instances from several registries
 registrar       the other seam, the provider's side: a place in which an instance can be registered
 guard           what the keeper decides by: an empty set may be a registry's loss of memory, and is held back
 backoff, rate   how long to wait after a failure; how often a registry may be asked

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from config.units import Bind
     from proxy.application import Application
     from proxy.journal import Event
-    from proxy.service import Service
+    from proxy.service import Service, Source
 
 
 class Admin:
@@ -41,6 +41,7 @@ class Admin:
                 web.get("/metrics", self._show_metrics),
                 web.get("/api/v1/services", self._services),
                 web.get("/api/v1/services/{name}", self._service),
+                web.patch("/api/v1/services/{name}/sources", self._reweigh),
                 web.get("/api/v1/events", self._events),
             ]
         )
@@ -100,6 +101,22 @@ class Admin:
             return web.json_response({"error": f"there is no service {name!r}"}, status=404)
         return await _json(_service(service))
 
+    async def _reweigh(self, request: web.Request) -> web.Response:
+        """Take new weights of a service's sources: `{"consul": 90, "kubernetes": 10}`; one left out stays as it is."""
+        service = self._application.services.get(request.match_info["name"])
+        if service is None:
+            return web.json_response({"error": f"there is no service {request.match_info['name']!r}"}, status=404)
+        try:
+            weights = json.loads(await request.text())
+            if not isinstance(weights, dict) or not all(_is_share(weight) for weight in weights.values()):
+                raise ValueError("the body must be an object of weights, whole numbers from 0 to 1000")
+            service.reweigh(weights)
+        except (ValueError, RecursionError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        text = ", ".join(f"{name} {weight}" for name, weight in weights.items())
+        self._application.journal.record(service.name, "reweighed", "", f"the weights of sources were set: {text}")
+        return await _json(_service(service))
+
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""
         query = request.query
@@ -127,9 +144,7 @@ async def _json(shown: dict[str, Any]) -> web.Response:
 
 
 def _service(service: Service) -> dict[str, Any]:
-    keeper, pool = service.keeper, service.pool
-    now = time.monotonic()
-    snapshot = keeper.current
+    pool, now = service.pool, time.monotonic()
     candidates = set(pool.candidates)
     return {
         "name": service.name,
@@ -138,21 +153,37 @@ def _service(service: Service) -> dict[str, Any]:
         "in_flight": service.traffic.in_flight,
         "queued": service.places.waiting if service.places is not None else 0,
         "tunnels": service.traffic.tunnels,
-        "registry": {
-            "kind": service.registry,
-            "name": keeper.name,
-            "index": snapshot.index if snapshot else None,
-            "age_seconds": _age(keeper.last_answer, now),
-            "error": keeper.error,
-            "held_seconds": _age(keeper.held_since, now),
-            "unreadable": list(snapshot.unreadable) if snapshot else [],
-            "updates": dict(keeper.updates),
-            "reconnects": keeper.reconnects,
-        },
+        "registry": _source(service.sources[0], now),
+        **({"sources": _sources(service, now)} if service.joined else {}),
         "endpoints": [
             _endpoint(endpoint, service, endpoint in candidates, now)
             for endpoint in sorted(pool.endpoints, key=lambda endpoint: endpoint.instance.id)
         ],
+    }
+
+
+def _sources(service: Service, now: float) -> list[dict[str, Any]]:
+    parts = service.joined.parts if service.joined else ()
+    return [
+        {"source": source.name, "weight": part.weight, "priority": part.priority, **_source(source, now)}
+        for source, part in zip(service.sources, parts, strict=True)
+    ]
+
+
+def _source(source: Source, now: float) -> dict[str, Any]:
+    keeper = source.keeper
+    snapshot = keeper.current
+    return {
+        "kind": source.kind,
+        "name": keeper.name,
+        "instances": len(snapshot.instances) if snapshot else 0,
+        "index": snapshot.index if snapshot else None,
+        "age_seconds": _age(keeper.last_answer, now),
+        "error": keeper.error,
+        "held_seconds": _age(keeper.held_since, now),
+        "unreadable": list(snapshot.unreadable) if snapshot else [],
+        "updates": dict(keeper.updates),
+        "reconnects": keeper.reconnects,
     }
 
 
@@ -208,6 +239,10 @@ def _event(event: Event) -> dict[str, Any]:
         "endpoint": event.endpoint,
         "reason": event.reason,
     }
+
+
+def _is_share(weight: object) -> bool:
+    return isinstance(weight, int) and not isinstance(weight, bool) and 0 <= weight <= 1000
 
 
 def _remaining(moment: float, now: float) -> float | None:

@@ -58,7 +58,8 @@ class Application:
                 raise BindError(error.strerror) from error
             self._registry = registry
         for service in self.services.values():
-            self._tasks.start(service.keeper.run(), f"the watch of service {service.name}")
+            for source in service.sources:
+                self._tasks.start(source.keeper.run(), f"the watch of service {service.name} in {source.name}")
         if self.access_log is not None:
             self._tasks.start(self.access_log.writer.watch(), "the access log")
         for listener in self.listeners:
@@ -149,10 +150,7 @@ class Application:
         """List the reasons for which no traffic should be sent here; none when ready."""
         reasons = ["draining"] if self.draining else []
         reasons += [
-            f"service {service.name}: no snapshot from {service.registry} yet"
-            + (f": {service.keeper.error}" if service.keeper.error else "")
-            for service in self.services.values()
-            if not service.keeper.has_snapshot
+            f"service {service.name}: {reason}" for service in self.services.values() if (reason := service.unready())
         ]
         return reasons
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from balancers.health import Thresholds
@@ -11,6 +13,7 @@ from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from balancers.pool import Pool
 from config import levels, references
 from config.errors import Problem
+from discovery.joined import Joined, Part
 from discovery.keeper import Keeper
 from proxy import registries
 from proxy.access_log.access_log import open_access_log
@@ -24,12 +27,13 @@ from proxy.http.terms import NEVER, Terms, Timeouts
 from proxy.listener import Listener, ListenerOptions
 from proxy.prober import ProbeOptions, Prober
 from proxy.routes import Route, Router
-from proxy.service import Service
+from proxy.service import Service, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from config import model, traffic
+    from discovery.instance import Snapshot
     from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
 
@@ -38,6 +42,7 @@ class AccessLogError(Exception):
     """The access log cannot be written; the text says where, and why."""
 
 
+_UNWEIGHTED = ("random", "round_robin")
 _LONGEST_WAIT_FOR_A_FILE = 1.0  # seconds until a file that made no sense is read again: its author is mending it
 
 
@@ -59,7 +64,15 @@ def check_access_log(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path, str(error))
 
 
-CHECKS = (check_balancers, check_access_log)
+def check_shares(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find shares of sources that the balancer beside them would not heed."""
+    for path, balancer in references.balancers_of_shares(data):
+        if balancer.type in _UNWEIGHTED:
+            message = f"{balancer.type} does not heed the weights of the sources"
+            yield Problem(path, message, "take weighted_round_robin or weighted_random, or leave the weights out")
+
+
+CHECKS = (check_balancers, check_access_log, check_shares)
 
 
 def services(config: model.Config, journal: Journal) -> dict[str, Service]:
@@ -190,24 +203,38 @@ def _service(
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
     )
-    (found,) = wanted.sources
-    registry, watched = registries.make(name, found)
-
-    def told(event: str, text: str) -> None:
-        journal.keep(name, event, "", text)
-
-    service.keeper = Keeper(
-        name,
-        registry,
-        watched,
-        service.follow,
-        hold=wanted.guard.hold,
-        journal=told,
-        clock=time.monotonic,
-        longest_wait=_LONGEST_WAIT_FOR_A_FILE if found.kind == "file" else 10.0,
-    )
-    service.registry = found.kind
+    service.sources = tuple(_sources(service, wanted, journal))
     return service
+
+
+def _sources(service: Service, wanted: model.Service, journal: Journal) -> Iterator[Source]:
+    """Make the keepers of a service, which will feed it."""
+    parts = [Part(source.weight, source.priority) for source in wanted.sources]
+    joined = service.joined = Joined(service.name, parts) if len(parts) > 1 else None
+    kinds: Counter[str] = Counter()
+
+    def publish(place: int, snapshot: Snapshot) -> None:
+        service.follow(joined.updated(place, snapshot) if joined else snapshot)
+
+    def told(source: str, event: str, text: str) -> None:
+        journal.keep(service.name, event, "", f"{source}: {text}" if joined else text)
+
+    for place, source in enumerate(wanted.sources):
+        kind = source.kind
+        kinds[kind] += 1
+        name = kind if kinds[kind] == 1 else f"{kind}-{kinds[kind]}"
+        registry, watched = registries.make(service.name, source)
+        keeper = Keeper(
+            service.name,
+            registry,
+            watched,
+            partial(publish, place),
+            hold=wanted.guard.hold,
+            journal=partial(told, name),
+            clock=time.monotonic,
+            longest_wait=_LONGEST_WAIT_FOR_A_FILE if kind == "file" else 10.0,
+        )
+        yield Source(kind, name, keeper)
 
 
 def _probe(wanted: model.Probe) -> ProbeOptions:

@@ -209,13 +209,14 @@ class Collector(CollectorBase):
         held = GaugeMetricFamily("pointsman_discovery_held", "1 while an empty answer is held back.", labels=labels)
         now = time.monotonic()
         for name, service in self._application.services.items():
-            keeper, values = service.keeper, [name, service.registry]
-            for result, count in keeper.updates.items():
-                updates.add_metric([*values, result], count)
-            if keeper.last_answer is not None and service.registry != "static":  # which never needs to answer again
-                age.add_metric(values, now - keeper.last_answer)
-            instances.add_metric(values, len(service.pool.endpoints))
-            reconnects.add_metric(values, keeper.reconnects)
-            unreadable.add_metric(values, keeper.unreadable_total)
-            held.add_metric(values, keeper.held_since is not None)
+            for source in service.sources:
+                keeper, values = source.keeper, [name, source.name]
+                for result, count in keeper.updates.items():
+                    updates.add_metric([*values, result], count)
+                if keeper.last_answer is not None and source.kind != "static":  # which never needs to answer again
+                    age.add_metric(values, now - keeper.last_answer)
+                instances.add_metric(values, len(keeper.current.instances) if keeper.current else 0)
+                reconnects.add_metric(values, keeper.reconnects)
+                unreadable.add_metric(values, keeper.unreadable_total)
+                held.add_metric(values, keeper.held_since is not None)
         yield from (updates, age, instances, reconnects, unreadable, held)

@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.units import show
 from proxy.counters import Traffic
 from proxy.http.connections import Connections, UpstreamOptions
 from proxy.http.places import PlaceLimits, Places
 from proxy.http.retries import RetryBudget, RetryPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from balancers.endpoint import Endpoint
     from balancers.pool import Pool
     from discovery.instance import Snapshot
+    from discovery.joined import Joined
     from discovery.keeper import Keeper
     from proxy.prober import Prober
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A registry that a service's instances are found in.
+
+    `kind` is the registry's key in the configuration, `name` the same, with a number from the second source of that
+    kind on: `consul-2`.
+    """
+
+    kind: str
+    name: str
+    keeper: Keeper
 
 
 class Service:
     """A name that requests are routed to.
 
-    `follow` is where a change in the registry becomes a change of traffic; `keeper` is the one that calls it.
+    `follow` is where a change in the registry becomes a change of traffic; the keepers of `sources` are those who call
+    it, through `joined` if there are several.
     """
 
-    keeper: Keeper
-    registry: str  # the kind of registry that its instances are found in
+    sources: tuple[Source, ...] = ()
+    joined: Joined | None = None
 
     def __init__(
         self,
@@ -61,6 +80,33 @@ class Service:
             self.prober.follow(change, self.pool)
         if self.places is not None:
             self.places.wake()
+
+    def reweigh(self, weights: Mapping[str, int]) -> None:
+        """Share the requests anew between the sources, which are known by their names.
+
+        Raises ValueError, which says what is wrong: there is no such source, or its weight cannot be changed.
+        """
+        places = {source.name: place for place, source in enumerate(self.sources)}
+        unknown = [name for name in weights if name not in places]
+        if unknown:
+            raise ValueError(f"there is no source {show(unknown[0])}; there are: {', '.join(places)}")
+        if self.joined is None:
+            raise ValueError("it has one source, which gets all requests")
+        self.follow(self.joined.reweighed({places[name]: weight for name, weight in weights.items()}))
+
+    def unready(self) -> str:
+        """Say why its instances are not known yet; empty when they are.
+
+        Of several sources one must have answered, and the others too unless they failed: what a registry that is away
+        would add is missing, but no reason to keep clients waiting.
+        """
+        silent = [source for source in self.sources if not source.keeper.has_snapshot]
+        waiting = [source for source in silent if not source.keeper.error]
+        if silent and (waiting or len(silent) == len(self.sources)):
+            first = (waiting or silent)[0]
+            error = f": {first.keeper.error}" if first.keeper.error else ""
+            return f"no snapshot from {first.name} yet{error}"
+        return ""
 
     def sweep(self, now: float) -> None:
         """Do what is due: readmit, tell of a panic that no request has met, close what has been idle for too long."""

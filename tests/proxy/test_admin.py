@@ -23,7 +23,7 @@ async def test_it_is_not_ready_before_every_service_has_its_first_snapshot(tmp_p
         "shop": {"discovery": {"file": "missing.yaml"}},
     }
     async with running({"services": services}, tmp_path) as pointsman:
-        keeper = pointsman.application.services["shop"].keeper
+        keeper = pointsman.application.services["shop"].sources[0].keeper
         await until(lambda: keeper.error)
         status, body = await pointsman.admin("/readyz")
         assert status == 503
@@ -104,7 +104,7 @@ async def test_a_file_that_was_mended_is_read_again_within_a_second(tmp_path: Pa
     services = {"web": {"discovery": {"file": "broken.yaml"}}, "shop": {"discovery": {"consul": {"service": "shop"}}}}
     async with running({"services": services}, tmp_path) as pointsman:
         waits = {
-            name: max(service.keeper._backoff.next() for _ in range(20))
+            name: max(service.sources[0].keeper._backoff.next() for _ in range(20))
             for name, service in pointsman.application.services.items()
         }
     assert waits["web"] <= 1.0 < waits["shop"] <= 10.0

@@ -81,7 +81,7 @@ async def test_series_of_an_instance_that_left_disappear(tmp_path: Path) -> None
         await until(lambda: len(pool.endpoints) == 2)
         assert "127.0.0.1:9001" in (await pointsman.admin("/metrics"))[1]
         file.write_text("[127.0.0.1:9002, 127.0.0.1")
-        await until(lambda: pointsman.application.services["web"].keeper.error)
+        await until(lambda: pointsman.application.services["web"].sources[0].keeper.error)
         file.write_text("[127.0.0.1:9002]")
         await until(lambda: len(pool.endpoints) == 1)
         found = await scrape(pointsman)
