@@ -11,6 +11,8 @@ from config.registries.consul import Consul
 from config.registries.dns import Dns
 from config.registries.etcd import Etcd
 from config.registries.http import Http
+from config.registries.marathon import Marathon
+from config.registries.mesos import Mesos
 from config.registries.static import StaticInstances
 from config.units import Int, PathText
 
@@ -48,6 +50,8 @@ class Discovery(Model):
     etcd: Etcd | None = Field(default=None, description="A service in etcd.")
     dns: Dns | None = Field(default=None, description="A name in the DNS.")
     http: Http | None = Field(default=None, description="A JSON document at a URL.")
+    mesos: Mesos | None = Field(default=None, description="Tasks in Mesos.")
+    marathon: Marathon | None = Field(default=None, description="An app in Marathon.")
     weight: Annotated[Int, Field(ge=0, le=1000)] | None = Field(
         default=None,
         description="Of several sources: this one's share of the requests relative to the others, 0 to 1000, however "

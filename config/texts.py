@@ -69,6 +69,20 @@ def _probe_host(host: str) -> str:
     return host
 
 
+def _mesos_url(url: str) -> str:
+    return _plain_url(url, "a Mesos master such as http://127.0.0.1:5050 or https://mesos1.internal:5050")
+
+
+def _marathon_url(url: str) -> str:
+    return _plain_url(url, "Marathon such as http://127.0.0.1:8080 or https://marathon.internal:8443")
+
+
+def _marathon_app(app: str) -> str:
+    if not re.fullmatch(r"(/[a-z0-9]([a-z0-9.-]*[a-z0-9])?)+", app):
+        raise ValueError(f"must be the whole ID of an app, such as /shop/web, not {show(app)}")
+    return app
+
+
 def _consul_url(url: str) -> str:
     return _plain_url(url, "a Consul agent such as http://127.0.0.1:8500 or https://consul.internal:8501")
 
@@ -209,6 +223,11 @@ NameServer = Annotated[
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
+MesosUrl = Annotated[str, AfterValidator(_mesos_url)]
+MarathonUrl = Annotated[str, AfterValidator(_marathon_url)]
+MarathonApp = Annotated[
+    str, AfterValidator(_marathon_app), WithJsonSchema({"type": "string", "pattern": "^/", "examples": ["/shop/web"]})
+]
 EtcdUrl = Annotated[str, AfterValidator(_etcd_url)]
 EtcdPrefix = Annotated[
     str,

@@ -16,13 +16,19 @@ def one_token(given: Mapping[str, Any]) -> str | None:
 
 
 def one_login(given: Mapping[str, Any]) -> str | None:
-    """Want a user's name and one password for etcd, or none of them."""
+    """Want a user's name and one password, or none of them."""
     if {"password", "password_file"} <= set(given):
         return "has both password and password_file: keep one of them"
     password = next((key for key in ("password", "password_file") if key in given), None)
     if "username" in given:
         return None if password else "has username alone: add password or password_file"
     return f"has {password} without username: add it" if password else None
+
+
+def one_port(given: Mapping[str, Any]) -> str | None:
+    """Want a port by its name or by its place."""
+    both = {"port_name", "port_index"} <= set(given)
+    return "has both port_name and port_index: keep one of them" if both else None
 
 
 def one_probe(given: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,9 @@ http            such a list at a URL, looked at again and again
 consul/         services in Consul, by blocking queries
 dns/            addresses and SRV records of a name, asked for again whenever their TTL has passed
 etcd/           services in etcd, by a watch of their keys
+mesos/          tasks in Mesos, by a subscription to the leading master
+marathon/       apps in Marathon, read again whenever its events say so
+labels, login   what several registries have in common: labels that are for us, a user's name and password
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite
 check           try once whether an address answers: for the embedded registry's checks and for our probes

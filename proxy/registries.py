@@ -10,6 +10,11 @@ from discovery.etcd import EtcdRegistry
 from discovery.file import FileRegistry
 from discovery.http import HttpRegistry
 from discovery.instance import Instance
+from discovery.login import BasicLogin
+from discovery.marathon import MarathonRegistry
+from discovery.marathon.apps import Wanted as WantedApp
+from discovery.mesos import MesosRegistry
+from discovery.mesos.tasks import Wanted as WantedTasks
 from discovery.static import StaticRegistry
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from config.registries.dns import Dns
     from config.registries.etcd import Etcd
     from config.registries.http import Http
+    from config.registries.marathon import Marathon
+    from config.registries.mesos import Mesos
     from config.registries.static import StaticInstance
     from discovery.registry import Registry
 
@@ -103,6 +110,31 @@ def _http(service: str, wanted: Http) -> Watched:
     return registry, service
 
 
+def _mesos(service: str, wanted: Mesos) -> Watched:
+    tasks = WantedTasks(
+        wanted.task,
+        framework=wanted.framework,
+        port=wanted.port_name or wanted.port_index,
+        in_container=wanted.address == "container",
+    )
+    registry = MesosRegistry(wanted.masters, tasks, login=_login(wanted), timeout=wanted.timeout)
+    return registry, wanted.task
+
+
+def _marathon(service: str, wanted: Marathon) -> Watched:
+    app = WantedApp(wanted.port_name or wanted.port_index, in_container=wanted.address == "container")
+    registry = MarathonRegistry(
+        wanted.urls, app, login=_login(wanted), timeout=wanted.timeout, interval=wanted.interval
+    )
+    return registry, wanted.app
+
+
+def _login(wanted: Mesos | Marathon) -> BasicLogin | None:
+    if wanted.username is None:
+        return None
+    return BasicLogin(wanted.username, _secret(wanted.password), wanted.password_file)
+
+
 def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value else ""
 
@@ -114,4 +146,6 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "etcd": _etcd,
     "dns": _dns,
     "http": _http,
+    "mesos": _mesos,
+    "marathon": _marathon,
 }

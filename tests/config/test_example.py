@@ -23,7 +23,7 @@ KEYS = {
 
 
 def test_it_loads():
-    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports", "moving"}
+    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports", "jobs", "orders", "moving"}
 
 
 def test_it_validates():
