@@ -11,14 +11,29 @@ from tests.servers import consul as consul_server
 from tests.servers import etcd as etcd_server
 from tests.servers import unbound
 from tests.servers.wanted import had_or_skipped
+from tests.workers import Scheduling, longest_first, workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from xdist.remote import Producer
+
 # A busy machine is no fault of the code under test; what hangs is ended by pytest's own time-out.
 settings.register_profile("pointsman", deadline=None)
 settings.load_profile("pointsman")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return workers(config)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=longest_first)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ MAY_TAKE = 8 * KIB  # bytes of memory a connection
 SLOW = 2_000
 REQUEST_HEAD = 4.0  # seconds
 LATE = 5.0  # seconds that a busy machine may take longer
-LIGHT = 4.0  # seconds of a light load
+LIGHT = 2.5  # seconds of a light load
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

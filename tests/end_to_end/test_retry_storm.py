@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ("storm-1", "storm-2", "storm-3")
-STORM = 15.0  # seconds, more than the ten of the budget's window
+STORM = 12.0  # seconds, more than the ten of the budget's window
 SHARE, FLOOR = 0.2, 3  # of the requests, and retries a second
 WINDOW = 10.0  # seconds that the budget looks back
 LOOK = 0.3  # seconds by which its window may be longer

@@ -13,7 +13,7 @@ import pytest
 from tests.fuzz import __main__ as fuzzing
 from tests.fuzz.coverage import seed_inputs, try_input
 
-SECONDS = 15
+SECONDS = 6
 
 
 def test_the_seeds_are_inputs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -13,12 +14,13 @@ def free_ports(count: int) -> list[int]:
     """Return ports of 127.0.0.1 that nobody holds, for TCP and for UDP.
 
     They lie below the range that the kernel takes the near ends of connections from: a port of that range may be gone
-    again before the server binds it, or while a killed server waits to be started anew.
+    again before the server binds it, or while a killed server waits to be started anew. Each of the suite's workers
+    has a part of what is left to itself, for the same reason.
     """
-    below = _first_ephemeral()
+    mine = _own_part()
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(FIRST, below)
+        port = random.choice(mine)
         if port not in found and _free(port):
             found.append(port)
     return found
@@ -26,6 +28,13 @@ def free_ports(count: int) -> list[int]:
 
 def free_port() -> int:
     return free_ports(1)[0]
+
+
+def _own_part() -> range:
+    """Return the ports that this worker may hand out; pytest-xdist tells it which of how many it is."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(FIRST + number % workers, _first_ephemeral(), workers)
 
 
 def _first_ephemeral() -> int:

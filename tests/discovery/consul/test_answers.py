@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from discovery import consul
 from discovery.consul import ConsulRegistry
+from discovery.consul import registry as consul
 from discovery.registry import RegistryError
 from tests.discovery.watching import first, ids, watching
 

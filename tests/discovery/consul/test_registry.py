@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discovery import consul as consul_module
 from discovery.consul import ConsulRegistry
+from discovery.consul import registry as consul_module
 from discovery.instance import Availability
 from discovery.keeper import Keeper
 from discovery.registry import RegistryError
