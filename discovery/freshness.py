@@ -1,4 +1,4 @@
-"""How fresh a picture of a registry is: how old its last answer, what became of its answers, how soon changes count."""
+"""How soon what a registry tells counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 # Upper bounds in seconds: from a change that is passed on as it comes to one that had to wait for its turn, and a few
 # beyond, for a process that has too much to do.
-DELAY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+DELAY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
 
 
 class Delays:

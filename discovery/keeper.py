@@ -61,8 +61,8 @@ class Keeper:
 
     The rest is for the metrics and the admin API to read:
 
-    `updates`           answers by what became of them (see Verdict), or `superseded` when a later one came before
-                        their turn; and `failed`: watches that ended with an error
+    `updates`           answers by what became of them (see Verdict), and `failed`: watches that ended with an error
+    `superseded`        answers of which nothing became, because a later one came before their turn
     `reconnects`        how often a watch was begun again
     `unreadable_total`  entries that were left out, each counted when it appears, not at each answer
     `last_answer`       when the registry last gave a good answer, be it to an earlier process, by `clock`; or None
@@ -91,7 +91,8 @@ class Keeper:
     ) -> None:
         self.service = service
         self.name = name
-        self.updates = {"changed": 0, "unchanged": 0, "held": 0, "superseded": 0, "failed": 0}
+        self.updates = {"changed": 0, "unchanged": 0, "held": 0, "failed": 0}
+        self.superseded = 0
         self.reconnects = 0
         self.unreadable_total = 0
         self.last_answer: float | None = None
@@ -133,6 +134,11 @@ class Keeper:
     def kept(self) -> int:
         """How many instances are in force that the answer which is held back does not name."""
         return self._guard.kept
+
+    @property
+    def held_reason(self) -> str:
+        """Why that answer is doubted."""
+        return self._guard.reason
 
     @property
     def held_since(self) -> float | None:
@@ -226,7 +232,7 @@ class Keeper:
         arrived = now if answer.arrived is None else answer.arrived
         if self._waiting is not None:
             earlier, arrived = self._waiting
-            self.updates["superseded"] += 1
+            self.superseded += 1
             if not earlier.continuous:  # what was missed before that one was missed before this one, too
                 answer = dataclasses.replace(answer, continuous=False)
         self._waiting = answer, arrived

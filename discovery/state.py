@@ -84,9 +84,11 @@ class StateFolder:
                 await asyncio.to_thread(self._save, file, what)
             except OSError as error:
                 is_well = False
-                self._failed(file, error)
+                self._failed(file, error.strerror or str(error))
                 if file not in self._pending:
                     self.put(file, what)
+            except (TypeError, ValueError) as error:  # a registry of somebody else's may name what is no text
+                self._failed(file, str(error))
             else:
                 self.written += 1
         return is_well
@@ -95,14 +97,12 @@ class StateFolder:
         with self._lock:
             stored.save(file.path, stored.dump(file.owner, what))
 
-    def _failed(self, file: StateFile, error: OSError) -> None:
+    def _failed(self, file: StateFile, why: str) -> None:
         self.failed += 1
         now = self.clock()
         if now >= self._next_warning:
             self._next_warning = now + REPEAT
-            log.warning(
-                "the state of service %s cannot be written to %s: %s", file.owner.service, file.path, error.strerror
-            )
+            log.warning("the state of service %s cannot be written to %s: %s", file.owner.service, file.path, why)
 
     def _tidy(self) -> None:
         try:

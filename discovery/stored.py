@@ -37,7 +37,7 @@ class Owner:
     """Whose set a file holds: a service, and where its instances are found.
 
     `kind` is the registry's key in the configuration, `place` all that says which instances are meant: the registry's
-    address, the service's name there, filters. It must hold no secret.
+    address, the service's name there, filters. No more than a digest of it is written.
     """
 
     service: str
