@@ -1,7 +1,6 @@
 """Where a service's instances are found: in one registry, or in several at once."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
@@ -22,7 +21,6 @@ _HOW_TO_ASK = frozenset(
     {"token", "token_file", "username", "password", "password_file", "headers", "timeout", "interval", "ttl_min"}
     | {"ttl_max"}
 )
-_LOGIN_IN_URL = re.compile('//[^/@"]*@')
 
 
 def one_source(given: Mapping[str, Any]) -> str | None:
@@ -77,13 +75,13 @@ class Discovery(Model):
     def place(self) -> str:
         """All that says which instances are meant, as one text, the same however and how patiently they are asked for.
 
-        Secrets are left out, and so is what is as it is by default: keys of a version to come change no text.
+        What is as it is by default is left out: keys of a version to come change no text.
         """
         kind = self.kind
         written = self.model_dump(mode="json", exclude_defaults=True)[kind]
         if isinstance(written, dict):
             written = {key: value for key, value in written.items() if key not in _HOW_TO_ASK}
-        return _LOGIN_IN_URL.sub("//", json.dumps([kind, written], sort_keys=True))
+        return json.dumps([kind, written], sort_keys=True)
 
 
 # The registries, in the order in which errors and the documentation name them.

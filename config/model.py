@@ -241,7 +241,7 @@ class Guard(Model):
     max_shrink: Share = Field(
         default=0.5,
         description="How large a share of the instances may be gone at once before that is too many. 100%: only an "
-        "empty answer is held back.",
+        "empty answer is held back, which is the default for a file.",
     )
 
 

@@ -244,7 +244,7 @@ def _sources(service: Service, wanted: model.Service, journal: Journal, state: S
             watched,
             partial(publish, place),
             hold=wanted.guard.hold,
-            max_shrink=wanted.guard.max_shrink,
+            max_shrink=_max_shrink(wanted.guard, kind),
             answers=service.answers if service.prober is not None else None,
             store=state.file(Owner(service.name, kind, source.place)) if state and kind not in _ON_DISK else None,
             journal=partial(told, name),
@@ -252,6 +252,13 @@ def _sources(service: Service, wanted: model.Service, journal: Journal, state: S
             longest_wait=_LONGEST_WAIT_FOR_A_FILE if kind == "file" else 10.0,
         )
         yield Source(kind, name, keeper)
+
+
+def _max_shrink(guard: model.Guard, kind: str) -> float:
+    """Return the share of instances that may be gone at once from a source."""
+    if kind in _ON_DISK and "max_shrink" not in guard.model_fields_set:
+        return 1.0  # whoever cuts a list short in an editor means it, though a look fell between two of its writes
+    return guard.max_shrink
 
 
 def _probe(wanted: model.Probe) -> ProbeOptions:

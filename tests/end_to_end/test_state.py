@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.servers.instances import Instances
 from tests.servers.load import Load
@@ -22,7 +22,7 @@ PREFIX = "/services/kept/"
 
 def test_a_start_without_consul_and_consul_back_without_its_memory(own_consul: ConsulAgent, tmp_path: Path) -> None:
     services = {"web": in_consul(own_consul.address, "kept", guard={"hold": "10m", "max_shrink": "50%"})}
-    more = {"state_dir": "state", "ready_from_state": True}
+    more: dict[str, Any] = {"state_dir": "state", "ready_from_state": True}
     with Instances(tmp_path, *NAMES) as instances:
         with Pointsman(tmp_path, services, **more) as proxy:
             for name in NAMES:
@@ -62,7 +62,8 @@ def test_a_start_without_consul_and_consul_back_without_its_memory(own_consul: C
 
 def test_a_start_without_etcd(own_etcd: EtcdServer, tmp_path: Path) -> None:
     discovery = {"etcd": {"prefix": PREFIX, "endpoints": [own_etcd.address]}}
-    services, more = {"web": {"discovery": discovery}}, {"state_dir": "state", "ready_from_state": True}
+    services: dict[str, object] = {"web": {"discovery": discovery}}
+    more: dict[str, Any] = {"state_dir": "state", "ready_from_state": True}
     with Instances(tmp_path, *NAMES[:2]) as instances:
         own_etcd.transaction([(PREFIX + name, f"127.0.0.1:{port}") for name, port in instances.ports.items()])
         with Pointsman(tmp_path, services, **more) as proxy:
