@@ -72,6 +72,15 @@ class Health:
         else:
             self.state, self.reason = "healthy", "newly discovered"
 
+    @property
+    def answers(self) -> bool | None:
+        """Whether probes pass at present, by `rise` and `fall`; None before the first one has ended."""
+        if not self.last_probe:
+            return None
+        if self.state == "waiting" or (self.state == "ejected" and self.cause == "probe"):
+            return False
+        return self._failed < self._thresholds.fall
+
     def probed(self, passed: bool, detail: str, now: float) -> bool:
         """Take in the outcome of one probe; true when it changed the state."""
         self.last_probe = detail

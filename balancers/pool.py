@@ -127,6 +127,11 @@ class Pool:
         self._known = self._stale = True
         return Change(tuple(joined), left)
 
+    def answers(self, identity: str) -> bool | None:
+        """Tell whether an endpoint's probes pass; None if that is not known, or if there is no such endpoint."""
+        endpoint = self._endpoints.get(identity)
+        return None if endpoint is None else endpoint.health.answers
+
     def probed(self, endpoint: Endpoint, passed: bool, detail: str, now: float) -> None:
         """Take in the outcome of a probe of one of the pool's endpoints."""
         health = endpoint.health

@@ -1,5 +1,6 @@
 """Where a service's instances are found: in one registry, or in several at once."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
@@ -17,6 +18,11 @@ from config.registries.static import StaticInstances
 from config.units import Int, PathText
 
 _OF_THE_LIST = frozenset({"weight", "priority"})  # the keys that name no registry
+# Keys of registries that say who asks and how, not what for.
+_HOW_TO_ASK = frozenset(
+    {"token", "token_file", "username", "password", "password_file", "headers", "timeout", "interval", "ttl_min"}
+    | {"ttl_max"}
+)
 
 
 def one_source(given: Mapping[str, Any]) -> str | None:
@@ -68,6 +74,18 @@ class Discovery(Model):
     def kind(self) -> str:
         """The registry's key: `consul`."""
         return next(key for key in SOURCES if getattr(self, key) is not None)
+
+    @property
+    def place(self) -> str:
+        """All that says which instances are meant, as one text, the same however and how patiently they are asked for.
+
+        What is as it is by default is left out: keys of a version to come change no text.
+        """
+        kind = self.kind
+        written = self.model_dump(mode="json", exclude_defaults=True)[kind]
+        if isinstance(written, dict):
+            written = {key: value for key, value in written.items() if key not in _HOW_TO_ASK}
+        return json.dumps([kind, written], sort_keys=True)
 
 
 # The registries, in the order in which errors and the documentation name them.

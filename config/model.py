@@ -231,12 +231,17 @@ class Health(Model):
 
 
 class Guard(Model):
-    """What keeps a registry in trouble from emptying a service."""
+    """What keeps a registry in trouble from taking a service's instances away."""
 
     hold: Duration = Field(
         default=60.0,
-        description="How long an empty answer that follows a break in the watch is held back in favour of the last "
-        "good set; 0s accepts it at once.",
+        description="How long an answer that lost too many instances, or all of them, is held back when nothing shows "
+        "that they went; 0s accepts it at once.",
+    )
+    max_shrink: Share = Field(
+        default=0.5,
+        description="How large a share of the instances may be gone at once before that is too many. 100%: only an "
+        "empty answer is held back, which is the default for a file.",
     )
 
 
@@ -248,7 +253,9 @@ class Service(Model):
     )
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")
     health: Health = Field(default=Health(), description="How it is found out which instances work.")
-    guard: Guard = Field(default=Guard(), description="What keeps a registry in trouble from emptying the service.")
+    guard: Guard = Field(
+        default=Guard(), description="What keeps a registry in trouble from taking the service's instances away."
+    )
     timeouts: ServiceTimeouts = Field(
         default=ServiceTimeouts(), description="How long each wait of its requests may last."
     )
@@ -312,6 +319,18 @@ class Config(Model):
         default="keep",
         description="What becomes of X-Request-Id. keep: a client's is passed on, and one is made where it is missing "
         "or malformed; make: one is always made; none: none is made, and a well-formed one of a client's is passed on.",
+    )
+    state_dir: PathText | None = Field(
+        default=None,
+        description="The folder in which the last good set of each service is kept, for a start while its registry is "
+        "away. A relative path starts at this file's folder. Left out: none is kept.",
+    )
+    state_max_age: Duration = Field(
+        default=86400.0, description="A set in state_dir that is older than this is not used; 0s: however old it is."
+    )
+    ready_from_state: Bool = Field(
+        default=False,
+        description="true: a service whose set comes from state_dir counts as ready before its registry has answered.",
     )
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."

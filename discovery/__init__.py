@@ -5,7 +5,10 @@ registry        the seam: a registry is an object with one method, `watch(servic
 keeper          owns one watch: begins it again when it fails, and publishes what changed
 joined          one set of instances from several registries
 registrar       the other seam, the provider's side: a place in which an instance can be registered
-guard           what the keeper decides by: an empty set may be a registry's loss of memory, and is held back
+guard           what the keeper decides by: a set that lost many instances may be a registry's mistake, and is held back
+pace            what else it decides by: changes that follow each other closely are passed on together
+freshness       how soon they were, for the metrics
+stored, state   the last good sets on disk, for the next process: what a file looks like; the folder and its writer
 backoff, rate   how long to wait after a failure; how often a registry may be asked
 
 static          instances written down in the configuration

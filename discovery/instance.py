@@ -77,7 +77,8 @@ class Snapshot:
     `index` is the registry's own version of this answer, for people to compare; it is never ordered by us.
     `continuous` is False when something may have been missed since the snapshot before it: the first answer of a
     watch, or one after the registry lost its memory. `unreadable` names each registered entry that made no sense and
-    was left out, one text an entry, the entry's identity first.
+    was left out, one text an entry, the entry's identity first. `age` is by how many seconds the registry itself says
+    that its answer is old. `arrived` is when the answer came here, by `time.monotonic`; None: when it was yielded.
     """
 
     service: str
@@ -85,3 +86,5 @@ class Snapshot:
     index: str = ""
     continuous: bool = True
     unreadable: tuple[str, ...] = ()
+    age: float = 0.0
+    arrived: float | None = field(default=None, compare=False)

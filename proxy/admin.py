@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from balancers.endpoint import Endpoint
     from config.units import Bind
+    from discovery.keeper import Keeper
     from proxy.application import Application
     from proxy.journal import Event
     from proxy.service import Service, Source
@@ -42,6 +43,7 @@ class Admin:
                 web.get("/api/v1/services", self._services),
                 web.get("/api/v1/services/{name}", self._service),
                 web.patch("/api/v1/services/{name}/sources", self._reweigh),
+                web.post("/api/v1/services/{name}/accept", self._accept),
                 web.get("/api/v1/events", self._events),
             ]
         )
@@ -117,6 +119,23 @@ class Admin:
         self._application.journal.record(service.name, "reweighed", "", f"the weights of sources were set: {text}")
         return await _json(_service(service))
 
+    async def _accept(self, request: web.Request) -> web.Response:
+        """Put in force what is held back of a service, in all its registries or in the one that `source` names."""
+        service = self._application.services.get(request.match_info["name"])
+        if service is None:
+            return web.json_response({"error": f"there is no service {request.match_info['name']!r}"}, status=404)
+        if "Origin" in request.headers:
+            # A page in an operator's browser may send such a request to wherever that browser can reach.
+            return web.json_response({"error": "pages of a browser may not do this"}, status=403)
+        wanted = request.query.get("source")
+        sources = [source for source in service.sources if wanted in (None, source.name)]
+        if not sources:
+            names = ", ".join(source.name for source in service.sources)
+            return web.json_response({"error": f"there is no source {wanted!r}; there are: {names}"}, status=400)
+        if not [source for source in sources if source.keeper.accept()]:
+            return web.json_response({"error": "nothing is held back"}, status=409)
+        return await _json(_service(service))
+
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""
         query = request.query
@@ -180,10 +199,28 @@ def _source(source: Source, now: float) -> dict[str, Any]:
         "index": snapshot.index if snapshot else None,
         "age_seconds": _age(keeper.last_answer, now),
         "error": keeper.error,
+        "stored": keeper.stored,
         "held_seconds": _age(keeper.held_since, now),
+        "held": _held(keeper, now),
         "unreadable": list(snapshot.unreadable) if snapshot else [],
         "updates": dict(keeper.updates),
+        "superseded": keeper.superseded,
         "reconnects": keeper.reconnects,
+        "publications": keeper.delays.count,
+        "publication_delay_seconds": round(keeper.delays.total / (keeper.delays.count or 1), 6),
+    }
+
+
+def _held(keeper: Keeper, now: float) -> dict[str, Any] | None:
+    """Show the answer that is held back, if there is one."""
+    answer, until = keeper.held, keeper.held_until
+    if answer is None or until is None:
+        return None
+    return {
+        "instances": len(answer.instances),
+        "kept": keeper.kept,
+        "reason": keeper.held_reason,
+        "accepted_in_seconds": _remaining(until, now),
     }
 
 

@@ -34,7 +34,8 @@ class Application:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.journal = Journal()
-        self.services = assemble.services(config, self.journal)
+        self.state = assemble.state(config)
+        self.services = assemble.services(config, self.journal, self.state)
         self.access_log = assemble.access_log(config)
         self.listeners = assemble.listeners(config, self.services, self.access_log)
         self.draining = False
@@ -57,6 +58,8 @@ class Application:
             except OSError as error:
                 raise BindError(error.strerror) from error
             self._registry = registry
+        if self.state is not None:
+            self._tasks.start(self.state.run(), "the writing of the state")
         for service in self.services.values():
             for source in service.sources:
                 self._tasks.start(source.keeper.run(), f"the watch of service {service.name} in {source.name}")
@@ -133,6 +136,8 @@ class Application:
         try:
             async with asyncio.timeout(_CLOSING):
                 await self._tasks.stop()
+                if self.state is not None:
+                    await self.state.close()
                 for service in self.services.values():
                     service.close()
                     if service.prober is not None:

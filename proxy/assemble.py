@@ -15,6 +15,8 @@ from config import levels, references
 from config.errors import Problem
 from discovery.joined import Joined, Part
 from discovery.keeper import Keeper
+from discovery.state import StateFolder
+from discovery.stored import Owner
 from proxy import registries
 from proxy.access_log.access_log import open_access_log
 from proxy.access_log.formats import FormatError, check_format
@@ -43,6 +45,7 @@ class AccessLogError(Exception):
 
 
 _UNWEIGHTED = ("random", "round_robin")
+_ON_DISK = ("static", "file")  # what the user wrote down on this machine need not be written down again
 _LONGEST_WAIT_FOR_A_FILE = 1.0  # seconds until a file that made no sense is read again: its author is mending it
 
 
@@ -75,10 +78,15 @@ def check_shares(data: Mapping[str, Any]) -> Iterator[Problem]:
 CHECKS = (check_balancers, check_access_log, check_shares)
 
 
-def services(config: model.Config, journal: Journal) -> dict[str, Service]:
-    """Make the services, each with the keeper that will feed it."""
+def state(config: model.Config) -> StateFolder | None:
+    """Make the folder of last good sets, if there is to be one."""
+    return StateFolder(config.state_dir, max_age=config.state_max_age) if config.state_dir else None
+
+
+def services(config: model.Config, journal: Journal, state: StateFolder | None) -> dict[str, Service]:
+    """Make the services, each with the keepers that will feed it."""
     reader = ResponseReader(_head_limits(config.limits))
-    return {name: _service(name, wanted, config, reader, journal) for name, wanted in config.services.items()}
+    return {name: _service(name, wanted, config, reader, journal, state) for name, wanted in config.services.items()}
 
 
 def listeners(config: model.Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
@@ -166,7 +174,12 @@ def _retry_policy(wanted: traffic.Retries) -> RetryPolicy:
 
 
 def _service(
-    name: str, wanted: model.Service, config: model.Config, reader: ResponseReader, journal: Journal
+    name: str,
+    wanted: model.Service,
+    config: model.Config,
+    reader: ResponseReader,
+    journal: Journal,
+    state: StateFolder | None,
 ) -> Service:
     probe, passive = wanted.health.probe, wanted.health.passive
     source = random.Random()
@@ -203,11 +216,12 @@ def _service(
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
     )
-    service.sources = tuple(_sources(service, wanted, journal))
+    service.ready_from_state = config.ready_from_state
+    service.sources = tuple(_sources(service, wanted, journal, state))
     return service
 
 
-def _sources(service: Service, wanted: model.Service, journal: Journal) -> Iterator[Source]:
+def _sources(service: Service, wanted: model.Service, journal: Journal, state: StateFolder | None) -> Iterator[Source]:
     """Make the keepers of a service, which will feed it."""
     parts = [Part(source.weight, source.priority) for source in wanted.sources]
     joined = service.joined = Joined(service.name, parts) if len(parts) > 1 else None
@@ -230,11 +244,21 @@ def _sources(service: Service, wanted: model.Service, journal: Journal) -> Itera
             watched,
             partial(publish, place),
             hold=wanted.guard.hold,
+            max_shrink=_max_shrink(wanted.guard, kind),
+            answers=service.answers if service.prober is not None else None,
+            store=state.file(Owner(service.name, kind, source.place)) if state and kind not in _ON_DISK else None,
             journal=partial(told, name),
             clock=time.monotonic,
             longest_wait=_LONGEST_WAIT_FOR_A_FILE if kind == "file" else 10.0,
         )
         yield Source(kind, name, keeper)
+
+
+def _max_shrink(guard: model.Guard, kind: str) -> float:
+    """Return the share of instances that may be gone at once from a source."""
+    if kind in _ON_DISK and "max_shrink" not in guard.model_fields_set:
+        return 1.0  # whoever cuts a list short in an editor means it, though a look fell between two of its writes
+    return guard.max_shrink
 
 
 def _probe(wanted: model.Probe) -> ProbeOptions:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector as CollectorBase
 
+from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
 
 if TYPE_CHECKING:
@@ -200,13 +201,30 @@ class Collector(CollectorBase):
             "pointsman_discovery_snapshot_age_seconds", "Since the registry's last good answer.", labels=labels
         )
         instances = GaugeMetricFamily("pointsman_discovery_instances", "Instances in force.", labels=labels)
+        superseded = CounterMetricFamily(
+            "pointsman_discovery_superseded", "Answers that a later one overtook within 50 ms.", labels=labels
+        )
         reconnects = CounterMetricFamily(
             "pointsman_discovery_reconnects", "How often the watch was begun again.", labels=labels
         )
         unreadable = CounterMetricFamily(
             "pointsman_discovery_unreadable", "Registered entries left out as unreadable.", labels=labels
         )
-        held = GaugeMetricFamily("pointsman_discovery_held", "1 while an empty answer is held back.", labels=labels)
+        held = GaugeMetricFamily(
+            "pointsman_discovery_held", "1 while an answer that lost too many instances is held back.", labels=labels
+        )
+        kept = GaugeMetricFamily(
+            "pointsman_discovery_kept", "Instances in force that the answer held back does not name.", labels=labels
+        )
+        stored = GaugeMetricFamily(
+            "pointsman_discovery_stored", "1 while the set in force is what an earlier process stored.", labels=labels
+        )
+        delays = HistogramMetricFamily(
+            "pointsman_discovery_publication_delay_seconds",
+            "From the arrival of an answer that changed something until requests are routed by it.",
+            labels=labels,
+        )
+        bounds = [*map(str, DELAY_BOUNDS), "+Inf"]
         now = time.monotonic()
         for name, service in self._application.services.items():
             for source in service.sources:
@@ -216,7 +234,20 @@ class Collector(CollectorBase):
                 if keeper.last_answer is not None and source.kind != "static":  # which never needs to answer again
                     age.add_metric(values, now - keeper.last_answer)
                 instances.add_metric(values, len(keeper.current.instances) if keeper.current else 0)
+                superseded.add_metric(values, keeper.superseded)
                 reconnects.add_metric(values, keeper.reconnects)
                 unreadable.add_metric(values, keeper.unreadable_total)
                 held.add_metric(values, keeper.held_since is not None)
-        yield from (updates, age, instances, reconnects, unreadable, held)
+                kept.add_metric(values, keeper.kept)
+                stored.add_metric(values, keeper.stored)
+                counts = accumulate(keeper.delays.buckets)
+                delays.add_metric(values, list(zip(bounds, counts, strict=True)), keeper.delays.total)
+        yield from (updates, superseded, age, instances, reconnects, unreadable, held, kept, stored, delays)
+        writes = CounterMetricFamily(
+            "pointsman_state_writes", "Files of state_dir, by what became of them.", labels=["result"]
+        )
+        state = self._application.state
+        if state is not None:
+            writes.add_metric(["written"], state.written)
+            writes.add_metric(["failed"], state.failed)
+        yield writes

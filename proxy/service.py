@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from balancers.endpoint import Endpoint
     from balancers.pool import Pool
-    from discovery.instance import Snapshot
+    from discovery.instance import Instance, Snapshot
     from discovery.joined import Joined
     from discovery.keeper import Keeper
     from proxy.prober import Prober
@@ -45,6 +45,7 @@ class Service:
 
     sources: tuple[Source, ...] = ()
     joined: Joined | None = None
+    ready_from_state = False  # whether it is ready with what an earlier process knew
 
     def __init__(
         self,
@@ -81,6 +82,10 @@ class Service:
         if self.places is not None:
             self.places.wake()
 
+    def answers(self, instance: Instance) -> bool | None:
+        """Tell whether a source's instance answers our probes; None if that is not known."""
+        return self.pool.answers(instance.authority if self.joined else instance.id)
+
     def reweigh(self, weights: Mapping[str, int]) -> None:
         """Share the requests anew between the sources, which are known by their names.
 
@@ -100,13 +105,17 @@ class Service:
         Of several sources one must have answered, and the others too unless they failed: what a registry that is away
         would add is missing, but no reason to keep clients waiting.
         """
-        silent = [source for source in self.sources if not source.keeper.has_snapshot]
+        silent = [source for source in self.sources if not self._is_known(source.keeper)]
         waiting = [source for source in silent if not source.keeper.error]
         if silent and (waiting or len(silent) == len(self.sources)):
             first = (waiting or silent)[0]
             error = f": {first.keeper.error}" if first.keeper.error else ""
-            return f"no snapshot from {first.name} yet{error}"
+            stored = "; the stored one is in use" if first.keeper.stored else ""
+            return f"no snapshot from {first.name} yet{error}{stored}"
         return ""
+
+    def _is_known(self, keeper: Keeper) -> bool:
+        return keeper.has_answered or (self.ready_from_state and keeper.has_snapshot)
 
     def sweep(self, now: float) -> None:
         """Do what is due: readmit, tell of a panic that no request has met, close what has been idle for too long."""

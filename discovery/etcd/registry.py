@@ -11,6 +11,8 @@ HTTP, JSON and the login of gateway.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from yarl import URL
 
 from discovery.etcd.gateway import EtcdError, Gateway, Login
 from discovery.etcd.prefix import CompactedError, Prefix
+from discovery.pace import PACE
 from discovery.registry import RegistryError
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
 TIMEOUT = 5.0  # seconds
 HEARTBEAT = 10.0  # seconds
-PACE = 0.05  # seconds from one snapshot to the next; changes between the two come together
 BATCH = 100  # messages that are read at a stretch, some two milliseconds of work
 
 
@@ -85,20 +87,20 @@ class EtcdRegistry:
                 async with aclosing(self._moments(gateway, prefix)) as moments:
                     # What happened before the list was made, nobody told us.
                     yield prefix.snapshot(service, continuous=False)
-                    async for _ in moments:
-                        yield prefix.snapshot(service, continuous=True)
+                    async for arrived in moments:
+                        yield dataclasses.replace(prefix.snapshot(service, continuous=True), arrived=arrived)
             except CompactedError:
                 continue
 
-    async def _moments(self, gateway: Gateway, prefix: Prefix) -> AsyncGenerator[None, None]:
-        """Keep the prefix as etcd has it, and yield at the moments for a snapshot."""
-        news, told = asyncio.Event(), asyncio.Event()
+    async def _moments(self, gateway: Gateway, prefix: Prefix) -> AsyncGenerator[float, None]:
+        """Keep the prefix as etcd has it, and yield at the moments for a snapshot, with the time its news came."""
+        news, told = _News(), asyncio.Event()
         tasks = [
             asyncio.create_task(self._receive(gateway, prefix, news, told)),
             asyncio.create_task(self._compare(gateway, prefix, news, told)),
         ]
         for task in tasks:
-            task.add_done_callback(lambda _: news.set())
+            task.add_done_callback(lambda _: news.tell())
         try:
             while True:
                 await news.wait()
@@ -106,26 +108,27 @@ class EtcdRegistry:
                 for task in tasks:
                     if task.done():
                         task.result()
-                yield
+                yield news.since
+                # The keeper would wait as long with the next one; so no set is put together that nobody sees.
                 await asyncio.sleep(PACE)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _receive(self, gateway: Gateway, prefix: Prefix, news: asyncio.Event, told: asyncio.Event) -> None:
+    async def _receive(self, gateway: Gateway, prefix: Prefix, news: _News, told: asyncio.Event) -> None:
         count = 0
         async with aclosing(gateway.stream("/v3/watch", prefix.watch_question())) as messages:
             async for message in messages:
                 if prefix.changed(message):
-                    news.set()
+                    news.tell()
                     told.set()
                 count += 1
                 if count % BATCH == 0:
                     await asyncio.sleep(0)  # a burst of changes is no reason to keep requests waiting
         raise EtcdError("the watch ended")
 
-    async def _compare(self, gateway: Gateway, prefix: Prefix, news: asyncio.Event, told: asyncio.Event) -> None:
+    async def _compare(self, gateway: Gateway, prefix: Prefix, news: _News, told: asyncio.Event) -> None:
         while True:
             await asyncio.sleep(self._heartbeat)
             told.clear()
@@ -136,4 +139,15 @@ class EtcdRegistry:
                         await told.wait()  # most likely the change is on its way to us, or came while we asked
                 except TimeoutError:
                     raise EtcdError(f"the watch did not tell of a change within {self._timeout:g} s") from None
-            news.set()
+            news.tell()
+
+
+class _News(asyncio.Event):
+    """Set when there is something to tell, and `since` when, by time.monotonic."""
+
+    since = 0.0
+
+    def tell(self) -> None:
+        if not self.is_set():
+            self.since = time.monotonic()
+        self.set()

@@ -45,6 +45,35 @@ def test_one_that_must_pass_first(outcomes: list[bool], state: str) -> None:
     assert after(outcomes, Thresholds(rise=2, fall=3, must_pass_first=True)).state == state
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "answers"),
+    [
+        ([], None),
+        ([PASS], True),
+        ([FAIL, FAIL], True),
+        ([FAIL, FAIL, FAIL], False),
+        ([FAIL, FAIL, FAIL, PASS], False),
+        ([FAIL, FAIL, FAIL, PASS, PASS], True),
+    ],
+)
+def test_whether_it_answers_its_probes(outcomes: list[bool], answers: bool | None) -> None:
+    assert after(outcomes, Thresholds(rise=2, fall=3)).answers is answers
+
+
+def test_one_that_has_yet_to_pass_does_not_answer() -> None:
+    assert after([], Thresholds(must_pass_first=True)).answers is None
+    assert after([FAIL], Thresholds(must_pass_first=True)).answers is False
+
+
+def test_what_requests_met_says_nothing_of_its_probes() -> None:
+    health = after([PASS], Thresholds(rise=2, fall=3))
+    health.eject("local", "5 requests failed", now=2.0)
+    assert health.answers is True
+    for second in (3.0, 4.0, 5.0):
+        health.probed(FAIL, "HTTP 500", now=second)
+    assert health.answers is False
+
+
 def test_it_says_why() -> None:
     health = after([FAIL, FAIL, FAIL], Thresholds())
     assert health.reason == "3 probes in a row failed, the last one: HTTP 500"

@@ -12,17 +12,23 @@ import pytest
 
 from discovery.instance import Instance, Snapshot
 from discovery.keeper import Keeper, without_twins
+from discovery.pace import PACE, Pace
 from discovery.registry import RegistryError
-from tests.discovery.watching import eventually
+from discovery.stored import Stored, StoredError
+from tests.discovery.watching import eventually, ids
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-A, B = Instance("a", "10.0.0.1", 80), Instance("b", "10.0.0.2", 80)
+A, B, C = (Instance(name, f"10.0.0.{number}", 80) for number, name in enumerate("abc", 1))
 
 
-def web(*instances: Instance, continuous: bool = True, unreadable: tuple[str, ...] = ()) -> Snapshot:
-    return Snapshot("web", instances, continuous=continuous, unreadable=unreadable)
+def web(*instances: Instance, **fields: Any) -> Snapshot:
+    return Snapshot("web", instances, **fields)
+
+
+def weighing(weight: int) -> Instance:
+    return Instance("a", "10.0.0.1", 80, weight=weight)
 
 
 LOST = web(continuous=False)
@@ -62,7 +68,9 @@ class NoDelay(Random):
 
 
 class Harness:
-    def __init__(self, script: Any, hold: float = 60.0) -> None:
+    """A keeper that takes each answer as it comes, unless `options` say otherwise."""
+
+    def __init__(self, script: Any, hold: float = 60.0, **options: Any) -> None:
         self.published: list[Snapshot] = []
         self.events: list[tuple[str, str]] = []
         self.now = 1000.0
@@ -75,6 +83,7 @@ class Harness:
             journal=lambda kind, text: self.events.append((kind, text)),
             clock=lambda: self.now,
             source=NoDelay(),
+            **{"pace": 0.0, **options},
         )
 
     @property
@@ -86,8 +95,8 @@ class Harness:
 
 
 @asynccontextmanager
-async def running(script: Any, hold: float = 60.0) -> AsyncIterator[Harness]:
-    harness = Harness(script, hold)
+async def running(script: Any, hold: float = 60.0, **options: Any) -> AsyncIterator[Harness]:
+    harness = Harness(script, hold, **options)
     task = asyncio.create_task(harness.keeper.run())
     try:
         yield harness
@@ -313,6 +322,201 @@ async def test_of_two_entries_with_one_identity_the_first_stays():
 def test_a_snapshot_without_twins_stays_as_it_is():
     snapshot = web(A, B)
     assert without_twins(snapshot) is snapshot
+
+
+async def test_an_answer_is_as_old_as_the_registry_says():
+    script = Script(web(A, age=30.0))
+    async with running(script) as harness:
+        await harness.answers(1)
+        assert harness.keeper.last_answer == 970.0
+
+
+class TestHold:
+    """What is held, what is let go, and who is told."""
+
+    async def test_a_set_that_shrinks_too_far_is_held_and_what_is_new_in_it_is_in_force(self):
+        script = Script(web(A, B, continuous=False), web(C, continuous=False))
+        async with running(script, max_shrink=0.4) as harness:
+            await harness.answers(2)
+            assert [ids(snapshot) for snapshot in harness.published] == [{"a", "b"}, {"a", "b", "c"}]
+            assert harness.keeper.held == web(C, continuous=False)
+            assert (harness.keeper.kept, harness.keeper.held_until) == (2, 1060.0)
+            assert harness.events == [
+                ("shrink_held", "a set of 1 is held back, 2 instances are kept: nobody saw them go")
+            ]
+            script.say(web(C, continuous=False))
+            await harness.answers(3)
+            assert len(harness.published) == 2
+            assert len(harness.events) == 1
+
+    async def test_a_hold_that_becomes_worse_is_told_of_anew(self):
+        script = Script(web(A, B, C, continuous=False), web(A, continuous=False), LOST, web(A), LOST)
+        async with running(script, max_shrink=0.5) as harness:
+            await harness.answers(5)
+            assert harness.kinds == ["shrink_held", "empty_held"]
+
+    async def test_instances_whose_probes_fail_are_let_go_and_the_last_one_ends_the_hold(self):
+        well = {"a": True, "b": True}
+        script = Script(web(A, B, continuous=False), LOST)
+        async with running(script, answers=lambda instance: well.get(instance.id)) as harness:
+            await harness.answers(2)
+            well["b"] = False
+            await eventually(lambda: len(harness.published) == 2)
+            assert ids(harness.published[-1]) == {"a"}
+            well["a"] = False
+            await eventually(lambda: len(harness.published) == 3)
+            assert harness.published[-1] == LOST
+            assert harness.events[1:] == [
+                ("let_go", "1 instance is let go: their probes fail; 1 instance is still kept"),
+                ("empty_accepted", "the empty set that was held back is in force: the probes of all that it lost fail"),
+            ]
+            assert harness.keeper.updates["changed"] == 2
+
+    async def test_an_operator_may_end_it(self):
+        script = Script(web(A, B, C, continuous=False))
+        async with running(script, max_shrink=0.5) as harness:
+            await harness.answers(1)
+            assert not harness.keeper.accept()
+            script.say(web(A, continuous=False))
+            await harness.answers(2)
+            assert harness.keeper.accept()
+            assert harness.published[-1] == web(A, continuous=False)
+            assert harness.keeper.held is None
+            assert harness.events[-1] == (
+                "shrink_accepted", "the set of 1 that was held back is in force: an operator said so"
+            )  # fmt: skip
+
+
+class TestPace:
+    """Answers that follow each other closely."""
+
+    async def test_one_after_a_quiet_moment_is_passed_on_at_once_and_of_the_others_the_last(self):
+        script = Script(*(web(weighing(weight)) for weight in range(1, 1001)))
+        async with running(script, pace=0.2) as harness:
+            await harness.answers(1)
+            assert harness.published == [web(weighing(1))]
+            await eventually(lambda: len(harness.published) == 2)
+            assert harness.published[1] == web(weighing(1000))
+            assert harness.keeper.updates == {"changed": 2, "unchanged": 0, "held": 0, "failed": 0}
+            assert harness.keeper.superseded == 998
+
+    async def test_no_change_waits_longer_than_50_ms(self):
+        """Loaded machines are late with everything, so what counts is the wait that was asked for."""
+        assert Pace().wait(0.0) == 0.0
+        pace = Pace()
+        pace.passed(100.0)
+        assert 0.0 < pace.wait(100.0) <= 0.05
+        assert pace.wait(100.04) == pytest.approx(PACE - 0.04)
+        assert pace.wait(100.0 + PACE) == 0.0
+
+    async def test_what_was_missed_before_an_answer_is_not_forgotten_with_it(self):
+        script = Script(web(A), web(B), LOST, web())
+        async with running(script, pace=0.05) as harness:
+            await eventually(lambda: harness.keeper.held is not None)
+            assert harness.keeper.superseded == 2
+            assert harness.kinds == ["empty_held"]
+
+    async def test_answers_without_changes_keep_no_change_waiting(self):
+        script = Script(web(A))
+        async with running(script, pace=0.5) as harness:
+            await harness.answers(1)
+            harness.now += 0.4
+            script.say(web(A))
+            await harness.answers(1)
+            harness.now += 0.1
+            script.say(web(B))
+            await eventually(lambda: len(harness.published) == 2)
+            assert harness.keeper.updates["changed"] == 2
+
+    async def test_a_watch_that_fails_takes_no_answer_with_it(self):
+        script = Script(web(A), web(A, B), RegistryError("gone"))
+        async with running(script, pace=60.0) as harness:
+            await eventually(lambda: bool(harness.keeper.error))
+            assert harness.published == [web(A), web(A, B)]
+
+    async def test_how_long_a_change_took_is_counted_from_its_arrival(self):
+        script = Script(web(A, arrived=999.75), web(A, arrived=999.0), web(B))
+        async with running(script) as harness:
+            await harness.answers(3)
+            assert harness.keeper.delays.count == 2
+            assert harness.keeper.delays.total == 0.25
+            assert harness.keeper.delays.buckets[0] == 1
+
+
+class Kept:
+    """A store in memory."""
+
+    def __init__(self, found: Stored | StoredError | None = None) -> None:
+        self.found = found
+        self.kept: list[tuple[Snapshot, float, bool]] = []
+
+    async def read(self) -> Stored | None:
+        if isinstance(self.found, StoredError):
+            raise self.found
+        return self.found
+
+    def age(self, found: Stored) -> float:
+        return 5000.0 - found.time
+
+    def keep(self, snapshot: Snapshot, *, age: float, is_changed: bool) -> None:
+        self.kept.append((snapshot, age, is_changed))
+
+
+class TestStored:
+    """What outlives the process."""
+
+    async def test_a_registry_that_is_away_at_the_start_takes_nobody_away(self):
+        store = Kept(Stored(web(A, B), 1400.0))
+        async with running(Script(RegistryError("refused")), store=store) as harness:
+            await eventually(lambda: bool(harness.keeper.error))
+            assert harness.published == [web(A, B)]
+            assert harness.keeper.stored
+            assert not harness.keeper.has_answered
+            assert harness.keeper.last_answer == 1000.0 - 3600.0
+            assert harness.events[0] == ("restored", "2 instances are in force, stored 1h ago")
+            assert store.kept == []
+
+    async def test_its_first_answer_takes_the_place_of_the_stored_set(self):
+        store = Kept(Stored(web(A, B), 1400.0))
+        async with running(Script(web(A, C, age=2.0, continuous=False)), store=store) as harness:
+            await harness.answers(1)
+            assert harness.published[-1] == web(A, C, age=2.0, continuous=False)
+            assert not harness.keeper.stored
+            assert harness.keeper.has_answered
+            assert store.kept == [(harness.published[-1], 2.0, True)]
+
+    async def test_an_empty_first_answer_is_held(self):
+        store = Kept(Stored(web(A, B), 1400.0))
+        async with running(Script(LOST), store=store) as harness:
+            await harness.answers(1)
+            assert harness.keeper.held is not None
+            assert harness.keeper.stored
+            assert harness.keeper.has_answered
+            assert harness.published == [web(A, B)]
+            assert store.kept == []
+
+    async def test_a_file_that_cannot_be_used_is_a_warning(self, caplog: pytest.LogCaptureFixture):
+        store = Kept(StoredError("web.state is not used: it is damaged"))
+        async with running(Script(web(A)), store=store) as harness:
+            await harness.answers(1)
+            assert harness.events == [("state_unusable", "web.state is not used: it is damaged")]
+            assert harness.published == [web(A)]
+        assert caplog.records[0].levelname == "WARNING"
+
+    async def test_answers_without_changes_are_kept_for_their_time(self):
+        store = Kept()
+        async with running(Script(web(A), web(A)), store=store) as harness:
+            await harness.answers(2)
+            assert [is_changed for _, _, is_changed in store.kept] == [True, False]
+
+    async def test_a_set_that_is_accepted_in_the_end_is_kept(self):
+        store = Kept()
+        script = Script(web(A), LOST)
+        async with running(script, store=store) as harness:
+            await harness.answers(2)
+            assert len(store.kept) == 1
+            harness.keeper.accept()
+            assert store.kept[-1] == (LOST, 0.0, True)
 
 
 async def test_a_keeper_that_is_cancelled_closes_its_watch():

@@ -55,7 +55,7 @@ forwarded: both
 async def parts() -> tuple[list[Listener], dict[str, Service]]:
     await asyncio.sleep(0)
     config = parse(WHOLE, name="test", folder=Path.cwd(), environ={})
-    services = assemble.services(config, Journal())
+    services = assemble.services(config, Journal(), None)
     return assemble.listeners(config, services, None), services
 
 

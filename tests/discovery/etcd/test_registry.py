@@ -11,9 +11,9 @@ import pytest
 from discovery.etcd import EtcdRegistry
 from discovery.etcd.entries import VALUE_LIMIT
 from discovery.etcd.prefix import PAGE
-from discovery.etcd.registry import PACE
 from discovery.instance import Availability
 from discovery.keeper import Keeper
+from discovery.pace import PACE
 from discovery.registry import RegistryError
 from tests.discovery.etcd.service import Service
 from tests.discovery.watching import eventually, first, has, ids, only, until, watching
