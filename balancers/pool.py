@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from balancers.endpoint import Endpoint
-from balancers.health import Health, Thresholds
+from balancers.health import SERVER_ERROR, Health, Thresholds
 
 if TYPE_CHECKING:
     from random import Random
@@ -118,6 +118,7 @@ class Pool:
             elif endpoint.instance != instance:
                 self._record("changed", instance.id, _difference(endpoint.instance, instance))
                 endpoint.instance = instance
+                endpoint.weight = instance.weight
             after[instance.id] = endpoint
         left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
         for endpoint in left:
@@ -136,11 +137,16 @@ class Pool:
             else:
                 self._ejected(endpoint, "probe")
 
-    def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float) -> None:
-        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, or answered with 5xx."""
+    def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float, since: float | None = None) -> None:
+        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, or answered with 5xx.
+
+        `since` is when it was sent; left out, it counts as just sent.
+        """
+        if endpoint.latency is not None and kind != SERVER_ERROR:
+            endpoint.latency.failed(now - (now if since is None else since), now)
         reason = endpoint.failed(kind, detail)
         if reason and self._may_eject(endpoint):
-            cause = "5xx" if kind == "5xx" else "local"
+            cause = "5xx" if kind == SERVER_ERROR else "local"
             endpoint.health.eject(cause, reason, now)
             self._timed.add(endpoint)
             self._ejected(endpoint, cause)

@@ -19,10 +19,10 @@ class WeightedRandom:
 
     def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Balancer | None = None) -> None:
         self._endpoints = list(endpoints)
-        self._sums = list(accumulate(endpoint.instance.weight for endpoint in self._endpoints))
+        self._sums = list(accumulate(endpoint.weight for endpoint in self._endpoints))
         self._total = self._sums[-1]
         self._draw = random.random
 
     def pick(self, request: Request | None = None, /) -> Endpoint:
         """Choose one at random by weight."""
-        return self._endpoints[bisect_right(self._sums, int(self._draw() * self._total))]
+        return self._endpoints[bisect_right(self._sums, self._draw() * self._total)]

@@ -29,8 +29,8 @@ class WeightedRoundRobin:
     def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Balancer | None = None) -> None:
         first = 0 if previous else int(random.random() * len(endpoints))  # proxies started together begin apart
         self._endpoints = [*endpoints[first:], *endpoints[:first]]
-        self._spans = [1.0 / endpoint.instance.weight for endpoint in self._endpoints]
-        self._tick = 1.0 / sum(endpoint.instance.weight for endpoint in self._endpoints)
+        self._spans = [1.0 / endpoint.weight for endpoint in self._endpoints]
+        self._tick = 1.0 / sum(endpoint.weight for endpoint in self._endpoints)
         self._now = 0.0
         opens = [0.0] * len(self._endpoints)
         if isinstance(previous, WeightedRoundRobin):

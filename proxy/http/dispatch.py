@@ -42,6 +42,7 @@ class Dispatch:
         "_hedge",
         "_pending",
         "_replay",
+        "_sent",
         "_status",
         "_timer",
         "_tries",
@@ -68,6 +69,7 @@ class Dispatch:
         self.upstream: Upstream | None = None
         self.marks: Marks | None = None  # what the access log wants to know
         self.request_whole = False
+        self._sent = now  # when the request was last sent
         self._pending = b""  # what there is of the request's body before there is a connection
         self._replay: bytes | bytearray | None = None  # what was sent of it, while that may have to be sent again
         self._tries: Tries | None = None
@@ -138,7 +140,7 @@ class Dispatch:
         if failure.ours:
             self.failed(503, failure.text, "complete", "overload")
             return
-        self.service.pool.failed(endpoint, "connect", failure.text, now)
+        self.service.pool.failed(endpoint, "connect", failure.text, now, self._sent)
         tries = self._fail(failure.text, failure.status, "unconnected")
         tries.tried.add(endpoint)
         if tries.unconnected_since is None:
@@ -164,7 +166,7 @@ class Dispatch:
             tries.stale += 1
             stale = tries.stale <= MAX_STALE
         if not stale:
-            self.service.pool.failed(endpoint, "reset", failure, time.monotonic())
+            self.service.pool.failed(endpoint, "reset", failure, time.monotonic(), self._sent)
         if self._hand_over(failure, 502, "reset"):
             return
         if stale:
@@ -197,7 +199,7 @@ class Dispatch:
         """Try again or give up: the instance has not begun to answer in time."""
         failure = "the instance did not answer in time"
         assert self.endpoint is not None
-        self.service.pool.failed(self.endpoint, "timeout", failure, time.monotonic())
+        self.service.pool.failed(self.endpoint, "timeout", failure, time.monotonic(), self._sent)
         if self.service.retries.on_timeout and self._hand_over(failure, 504, "timeout"):
             return
         if self.service.retries.on_timeout and self._may_repeat():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balancers import policies
 from balancers.endpoint import Endpoint
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find, names
 from balancers.random import Random
@@ -19,6 +21,8 @@ from balancers.weighted_round_robin import WeightedRoundRobin
 from tests.balancers.making import endpoint, endpoints
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from balancers.balancer import Balancer, Policy
 
 POLICIES: list[Policy] = [Random, RoundRobin, WeightedRandom, WeightedRoundRobin]
@@ -100,7 +104,7 @@ class TestWeights:
         balancer = policy(before, seeded(), None)
         names_of(balancer, 7)
         for one in before:
-            one.instance = endpoint(one.instance.id, 1 if one.instance.id == "a" else 2).instance
+            one.weight = 1 if one.instance.id == "a" else 2
         found = shares(policy(before, seeded(2), balancer), 20_000)
         assert found == pytest.approx({"a": 0.2, "b": 0.4, "c": 0.4}, abs=0.02)
 
@@ -153,7 +157,7 @@ class TestSmoothness:
         for picks in range(1, 2 * total + 1):
             counts[balancer.pick()] += 1
             for one in members:
-                assert abs(counts[one] - picks * one.instance.weight / total) < 1 + 1e-6
+                assert abs(counts[one] - picks * one.weight / total) < 1 + 1e-6
 
     def test_one_that_comes_and_goes_gets_its_share_of_the_time_it_is_there(self) -> None:
         members, flapping = endpoints(a=5, b=1, c=1), endpoint("x", 3)
@@ -185,6 +189,19 @@ class TestFindingOne:
     def test_an_unknown_name_is_told_what_there_is(self) -> None:
         with pytest.raises(UnknownPolicyError, match="there is no balancer 'fastest'; there are random, round_robin"):
             find("fastest", {})
+
+    def test_one_that_has_to_know_the_time_is_given_a_clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Timed(RoundRobin):
+            def __init__(self, *world: Any, clock: Callable[[], float], speed: int = 1) -> None:
+                super().__init__(*world)
+                self.began = clock() * speed
+
+        entry = SimpleNamespace(load=lambda: Timed)
+        monkeypatch.setattr(policies, "_installed", lambda: {"timed": entry})
+        policy = find("timed", {"speed": 2}, clock=lambda: 21.0)
+        assert cast("Timed", policy(endpoints(a=1), seeded(), None)).began == 42
+        with pytest.raises(PolicyOptionError, match="its options are speed"):
+            find("timed", {"clock": 1})
 
     def test_an_unknown_option_is_refused(self) -> None:
         with pytest.raises(PolicyOptionError, match="'random' has no option 'choices'; it has none"):
