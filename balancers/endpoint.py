@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from discovery.instance import Instance
 
 
+class Load:
+    """How many requests the endpoints of a pool have in flight together."""
+
+    __slots__ = ("in_flight",)
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+
+
 class Latency(Protocol):
     """Is told how soon an endpoint answers."""
 
@@ -38,7 +47,9 @@ class Endpoint:
         "in_flight",
         "instance",
         "latency",
+        "load",
         "malformed",
+        "offered",
         "requests",
         "server_errors",
         "suspect",
@@ -46,10 +57,10 @@ class Endpoint:
         "weight",
     )
 
-    def __init__(self, instance: Instance, health: Health) -> None:
-        self.instance = instance
+    def __init__(self, instance: Instance, health: Health, load: Load | None = None) -> None:
+        self.follow(instance)
         self.health = health
-        self.weight: float = instance.weight  # what policies go by; the pool sets it with the instance
+        self.load = load or Load()  # of all endpoints of its pool; whoever counts in_flight counts here too
         self.latency: Latency | None = None  # a policy that wants to be told how soon it answers puts one here
         self.in_flight = 0
         self.requests = 0  # sent to it, retries included
@@ -80,10 +91,12 @@ class Endpoint:
         self.suspect = False
         self.health.answered_well()
 
-    @property
-    def offered(self) -> bool:
-        """True when the registry wants it to take new requests."""
-        return self.instance.availability is Availability.UP and self.instance.weight > 0
+    def follow(self, instance: Instance) -> None:
+        """Take over what the registry tells of the instance now."""
+        self.instance = instance
+        self.weight: float = instance.weight
+        # Whether the registry wants it to take new requests; looked at so often that it is kept.
+        self.offered = instance.availability is Availability.UP and instance.weight > 0
 
     @property
     def pickable(self) -> bool:

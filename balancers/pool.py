@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from balancers.endpoint import Endpoint
+from balancers.endpoint import Endpoint, Load
 from balancers.health import SERVER_ERROR, Health, Thresholds
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Pool:
         self._max_ejection = max_ejection
         self._thresholds = thresholds
         self._record = record
+        self.load = Load()  # of its endpoints together, those that have left and still have requests included
         self._endpoints: dict[str, Endpoint] = {}
         self._candidates: list[Endpoint] = []
         self._balancer: Balancer | None = None
@@ -107,20 +108,23 @@ class Pool:
 
     def update(self, snapshot: Snapshot, now: float) -> Change:
         """Follow a snapshot: endpoints whose identity and address are still there keep all that was learned of them."""
-        before, after = self._endpoints, {}
-        joined = []
+        before: dict[str, Endpoint] = self._endpoints
+        after: dict[str, Endpoint] = {}
+        joined: list[Endpoint] = []
         for instance in snapshot.instances:
-            endpoint = before.get(instance.id)
+            identity = instance.id
+            endpoint = before.get(identity)
             if endpoint is None or _moved(endpoint.instance, instance):
-                endpoint = Endpoint(instance, Health(self._thresholds, now))
+                endpoint = Endpoint(instance, Health(self._thresholds, now), self.load)
                 joined.append(endpoint)
-                self._record("joined", instance.id, f"at {instance.authority}, weight {instance.weight}")
-            elif endpoint.instance != instance:
-                self._record("changed", instance.id, _difference(endpoint.instance, instance))
-                endpoint.instance = instance
-                endpoint.weight = instance.weight
-            after[instance.id] = endpoint
-        left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
+                self._record("joined", identity, f"at {instance.authority}, weight {instance.weight}")
+            elif endpoint.instance is not instance and endpoint.instance != instance:
+                self._record("changed", identity, _difference(endpoint.instance, instance))
+                endpoint.follow(instance)
+            after[identity] = endpoint
+        left: tuple[Endpoint, ...] = ()
+        if len(after) - len(joined) != len(before):
+            left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
         for endpoint in left:
             self._record("left", endpoint.instance.id, f"was at {endpoint.instance.authority}")
         self._timed.difference_update(left)
@@ -206,15 +210,19 @@ class Pool:
 
     def _level(self) -> tuple[list[Endpoint], list[Endpoint], bool]:
         """Return the healthy endpoints of the level of priority that is used, those of it that can fail, and panic."""
-        levels: dict[int, list[Endpoint]] = {}
-        for endpoint in self._endpoints.values():
-            if endpoint.offered:
+        everybody = [endpoint for endpoint in self._endpoints.values() if endpoint.offered]
+        levels = {0: everybody}
+        if len({endpoint.instance.priority for endpoint in everybody}) > 1:
+            levels = {}
+            for endpoint in everybody:
                 levels.setdefault(endpoint.instance.priority, []).append(endpoint)
         first: tuple[list[Endpoint], list[Endpoint], bool] | None = None
         for _, offered in sorted(levels.items()):
             healthy = [endpoint for endpoint in offered if endpoint.health.state == "healthy"]
             # One that must pass first and never did was never fit: panic does not send it traffic either.
-            fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
+            fallible = offered
+            if len(healthy) != len(offered):
+                fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
             panic = len(healthy) < self._panic_threshold * len(fallible)
             if healthy and not panic:
                 return healthy, fallible, False

@@ -23,11 +23,10 @@ class RoundRobin:
         self._endpoints = list(endpoints)
         self._next = int(random.random() * len(self._endpoints))
         if isinstance(previous, RoundRobin):
-            place = {endpoint: index for index, endpoint in enumerate(self._endpoints)}
-            for endpoint in previous.upcoming():
-                if endpoint in place:
-                    self._next = place[endpoint]
-                    break
+            members = set(self._endpoints)
+            following = next((endpoint for endpoint in previous.upcoming() if endpoint in members), None)
+            if following is not None:
+                self._next = self._endpoints.index(following)
 
     def pick(self, request: Request | None = None, /) -> Endpoint:
         """Choose the next in turn."""

@@ -117,6 +117,7 @@ class Dispatch:
             places.taken += 1
         self.endpoint = endpoint
         endpoint.in_flight += 1
+        endpoint.load.in_flight += 1
         endpoint.requests += 1
         if self.marks is not None:
             self.marks.asks(endpoint)
@@ -300,6 +301,7 @@ class Dispatch:
         endpoint = self.endpoint
         if endpoint is not None:
             endpoint.in_flight -= 1
+            endpoint.load.in_flight -= 1
             self.endpoint = None
             if self.service.places is not None:
                 self.service.places.taken -= 1

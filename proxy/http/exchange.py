@@ -340,6 +340,7 @@ class Exchange(Dispatch):
         self._let_go()
         if self.endpoint is not None:
             self.endpoint.in_flight -= 1
+            self.endpoint.load.in_flight -= 1
         self.endpoint, self._connections, self.upstream = hedge.endpoint, hedge.connections, upstream
         self._sent = hedge.sent
         if self.marks is not None:
@@ -388,6 +389,7 @@ class Exchange(Dispatch):
         endpoint = self.endpoint
         if endpoint is not None:
             endpoint.in_flight -= 1
+            endpoint.load.in_flight -= 1
             self.endpoint = None
         places = service.places
         if places is not None:

@@ -41,6 +41,7 @@ class Hedge:
         """Ask the endpoint."""
         self.sent = time.monotonic()
         self.endpoint.in_flight += 1
+        self.endpoint.load.in_flight += 1
         self.endpoint.requests += 1
         upstream = self.connections.take()
         if upstream is not None:
@@ -135,4 +136,5 @@ class Hedge:
 
     def _end(self) -> None:
         self.endpoint.in_flight -= 1
+        self.endpoint.load.in_flight -= 1
         self._exchange.unhedged()
