@@ -38,8 +38,8 @@ def find(name: str, options: Mapping[str, Any], clock: Callable[[], float] = tim
     """Return the policy called `name` with its options set.
 
     A policy is a class found under the entry point group `pointsman.balancers`; its options are the keyword-only
-    parameters of its constructor, but for `clock`, by which it is told the time. Raises UnknownPolicyError or
-    PolicyOptionError.
+    parameters of its constructor, but for `clock`, by which it is told the time. A method `check`, if it has one, is
+    given the options and raises ValueError for one that makes no sense. Raises UnknownPolicyError or PolicyOptionError.
     """
     try:
         entry = _installed()[name]
@@ -60,6 +60,12 @@ def find(name: str, options: Mapping[str, Any], clock: Callable[[], float] = tim
         if option not in known:
             offer = f"its options are {', '.join(known)}" if known else "it has none"
             raise PolicyOptionError(f"the balancer {name!r} has no option {option!r}; {offer}")
+    check = getattr(policy, "check", None)
+    if check is not None:
+        try:
+            check(**options)
+        except ValueError as error:
+            raise PolicyOptionError(f"the balancer {name!r}: {error}") from None
     if clock is not time_stands_still:
         given[CLOCK] = clock
     return cast("Policy", partial(policy, **given) if given else policy)

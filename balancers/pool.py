@@ -162,6 +162,9 @@ class Pool:
             if endpoint.health.expire(now):
                 self._readmitted(endpoint)
         self._refresh()
+        work = getattr(self._balancer, "work", None)  # what a policy has put off
+        if work is not None:
+            work()
 
     def _may_eject(self, endpoint: Endpoint) -> bool:
         """Tell whether one more may be ejected for what requests found: an outage of all must not leave nobody."""
