@@ -13,4 +13,13 @@ every decision can be tested as plain arithmetic.
     round_robin.py
     weighted_random.py
     weighted_round_robin.py
+    least_request.py
+    peak_ewma.py
+    ring_hash.py
+    maglev.py
+    first.py
+
+    hash_keys.py             what of a request the two that hash go by
+    bounded_load.py          how they keep one key from burying an endpoint
+    draws.py                 a few of many at random
 """
