@@ -7,6 +7,7 @@ every decision can be tested as plain arithmetic.
     endpoint.py              the mutable record of one instance
     health.py                the state machine that ejects and readmits an endpoint
     balancer.py              the seam: what a policy must offer
+    choice.py                how a policy is put to use, on all candidates or on parts of them
     policies.py              finds a policy by its name, a user's own included
 
     random.py                one policy a file

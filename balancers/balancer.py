@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from random import Random
 
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 
@@ -50,4 +51,4 @@ class Balancer(Protocol):
 # from the given source. The balancer that it replaces is passed in, so that the turn of those who stay is kept: without
 # that, a service that changes more often than its turn comes round would serve its first endpoints only. A policy that
 # has to know the time has a keyword-only parameter `clock`: it tells it in seconds, and does not go backwards.
-Policy = Callable[[Sequence["Endpoint"], "Random", "Balancer | None"], Balancer]
+Policy = Callable[[Sequence["Endpoint"], "Random", "Choice | None"], Balancer]

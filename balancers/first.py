@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 LOOK = 64  # endpoints that one pick looks at, at the most
@@ -29,7 +30,7 @@ class First:
         self,
         endpoints: Sequence[Endpoint],
         random: Random,
-        previous: Balancer | None = None,
+        previous: Choice | None = None,
         *,
         in_flight: int = 100,
     ) -> None:

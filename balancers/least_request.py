@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 MOST_CHOICES = 100
@@ -36,7 +37,7 @@ class LeastRequest:
         self,
         endpoints: Sequence[Endpoint],
         random: Random,
-        previous: Balancer | None = None,
+        previous: Choice | None = None,
         *,
         choices: int = 2,
         bias: float = 1.0,

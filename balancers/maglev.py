@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 SIZE = 65537
@@ -42,7 +43,7 @@ class Maglev:
         self,
         endpoints: Sequence[Endpoint],
         random: Random,
-        previous: Balancer | None = None,
+        previous: Choice | None = None,
         *,
         key: object = "client",
         load_factor: float | None = None,

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 UNKNOWN = 3600.0  # seconds that an endpoint counts for that has not answered yet, for each request it has
@@ -33,7 +34,7 @@ class PeakEwma:
         self,
         endpoints: Sequence[Endpoint],
         random: Random,
-        previous: Balancer | None = None,
+        previous: Choice | None = None,
         *,
         clock: Callable[[], float],
         decay: float = 10.0,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from balancers.choice import plainly
 from balancers.endpoint import Endpoint, Load
 from balancers.health import SERVER_ERROR, Health, Thresholds
 
 if TYPE_CHECKING:
     from random import Random
 
-    from balancers.balancer import Balancer, Policy, Request
+    from balancers.balancer import Policy, Request
+    from balancers.choice import Choice, Compose
     from discovery.instance import Instance, Snapshot
 
 _ROUNDING = 1e-9  # 57 % of 100 are 57, and not 56.99999999999999
@@ -46,12 +48,14 @@ class Pool:
         policy: Policy,
         random: Random,
         *,
+        compose: Compose = plainly,
         panic_threshold: float = 0.5,
         max_ejection: float = 0.1,
         thresholds: Thresholds = Thresholds(),
         record: Record = lambda kind, endpoint, reason: None,
     ) -> None:
         self._policy = policy
+        self._compose = compose
         self._random = random
         self._panic_threshold = panic_threshold
         self._max_ejection = max_ejection
@@ -60,7 +64,7 @@ class Pool:
         self.load = Load()  # of its endpoints together, those that have left and still have requests included
         self._endpoints: dict[str, Endpoint] = {}
         self._candidates: list[Endpoint] = []
-        self._balancer: Balancer | None = None
+        self._balancer: Choice | None = None
         self._panic = False
         self._stale = False
         self._known = False  # a snapshot has come
@@ -100,11 +104,18 @@ class Pool:
             return balancer.pick(request)
         for _ in range(len(tried) + 2):
             endpoint = balancer.pick(request)
+            if endpoint is None:
+                return None
             if endpoint not in tried and (not most or endpoint.in_flight < most):
                 return endpoint
         # A policy may insist (a heavy weight, a hash): then the first that is left.
-        left = (endpoint for endpoint in self._candidates if endpoint not in tried)
+        left = (endpoint for endpoint in self.open_to(request) if endpoint not in tried)
         return next((endpoint for endpoint in left if not most or endpoint.in_flight < most), None)
+
+    def open_to(self, request: Request | None) -> Collection[Endpoint]:
+        """Return the candidates that a request may go to: all of them, or those of its subset."""
+        open_to = getattr(self._balancer, "open_to", None)
+        return self._candidates if open_to is None else cast("Collection[Endpoint]", open_to(request))
 
     def update(self, snapshot: Snapshot, now: float) -> Change:
         """Follow a snapshot: endpoints whose identity and address are still there keep all that was learned of them."""
@@ -208,8 +219,10 @@ class Pool:
             self._panic = panic
             share = f"{len(healthy)} of {len(fallible)} endpoints are healthy"
             self._record("panic" if panic else "calm", "", f"{share}, the threshold is {self._panic_threshold:.0%}")
-        self._candidates = fallible if panic else healthy
-        self._balancer = self._policy(self._candidates, self._random, self._balancer) if self._candidates else None
+        self._candidates = candidates = fallible if panic else healthy
+        previous, self._balancer = self._balancer, None
+        if candidates:
+            self._balancer = self._compose(self._policy, candidates, fallible, self._random, previous)
 
     def _level(self) -> tuple[list[Endpoint], list[Endpoint], bool]:
         """Return the healthy endpoints of the level of priority that is used, those of it that can fail, and panic."""

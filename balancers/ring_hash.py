@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 POINTS = 128  # of an endpoint of average weight, where there are not too many of them
@@ -40,7 +41,7 @@ class RingHash:
         self,
         endpoints: Sequence[Endpoint],
         random: Random,
-        previous: Balancer | None = None,
+        previous: Choice | None = None,
         *,
         key: object = "client",
         load_factor: float | None = None,

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 
@@ -19,7 +20,7 @@ class RoundRobin:
     instance.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Balancer | None = None) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Choice | None = None) -> None:
         self._endpoints = list(endpoints)
         self._next = int(random.random() * len(self._endpoints))
         if isinstance(previous, RoundRobin):

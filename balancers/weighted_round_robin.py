@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 # When its window opens or closes, the number of its row of windows, and whose it is.
@@ -30,7 +31,7 @@ class WeightedRoundRobin:
     who left stay there until they come up.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Balancer | None = None) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Choice | None = None) -> None:
         self._spans = spans = {endpoint: 1.0 / endpoint.weight for endpoint in endpoints}
         self._tick = 1.0 / sum(endpoint.weight for endpoint in endpoints)
         if isinstance(previous, WeightedRoundRobin):

@@ -101,7 +101,7 @@ class Dispatch:
             return
         else:
             endpoint = service.pool.pick(self.request, tried, places.limits.in_flight_per_endpoint)
-            if endpoint is None and untried(service.pool.candidates, tried):
+            if endpoint is None and untried(service.pool.open_to(self.request), tried):
                 self._wait(now, woken=woken)
                 return
         if endpoint is None:
@@ -270,7 +270,7 @@ class Dispatch:
         self._rewind()
         self._leave_endpoint()
         now = time.monotonic()
-        candidates = service.pool.candidates
+        candidates = service.pool.open_to(self.request)
         if untried(candidates, tries.tried) or not candidates:
             self.find(now)
             return
