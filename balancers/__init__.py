@@ -7,10 +7,20 @@ every decision can be tested as plain arithmetic.
     endpoint.py              the mutable record of one instance
     health.py                the state machine that ejects and readmits an endpoint
     balancer.py              the seam: what a policy must offer
+    choice.py                how a policy is put to use, on all candidates or on parts of them
     policies.py              finds a policy by its name, a user's own included
 
     random.py                one policy a file
     round_robin.py
     weighted_random.py
     weighted_round_robin.py
+    least_request.py
+    peak_ewma.py
+    ring_hash.py
+    maglev.py
+    first.py
+
+    hash_keys.py             what of a request the two that hash go by
+    bounded_load.py          how they keep one key from burying an endpoint
+    draws.py                 a few of many at random
 """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from balancers.endpoint import Endpoint
-from balancers.health import Health, Thresholds
+from balancers.choice import plainly
+from balancers.endpoint import Endpoint, Load
+from balancers.health import SERVER_ERROR, Health, Thresholds
 
 if TYPE_CHECKING:
     from random import Random
 
-    from balancers.balancer import Balancer, Policy, Request
+    from balancers.balancer import Policy, Request
+    from balancers.choice import Choice, Compose
     from discovery.instance import Instance, Snapshot
 
 _ROUNDING = 1e-9  # 57 % of 100 are 57, and not 56.99999999999999
@@ -46,20 +48,23 @@ class Pool:
         policy: Policy,
         random: Random,
         *,
+        compose: Compose = plainly,
         panic_threshold: float = 0.5,
         max_ejection: float = 0.1,
         thresholds: Thresholds = Thresholds(),
         record: Record = lambda kind, endpoint, reason: None,
     ) -> None:
         self._policy = policy
+        self._compose = compose
         self._random = random
         self._panic_threshold = panic_threshold
         self._max_ejection = max_ejection
         self._thresholds = thresholds
         self._record = record
+        self.load = Load()  # of its endpoints together, those that have left and still have requests included
         self._endpoints: dict[str, Endpoint] = {}
         self._candidates: list[Endpoint] = []
-        self._balancer: Balancer | None = None
+        self._balancer: Choice | None = None
         self._panic = False
         self._stale = False
         self._known = False  # a snapshot has come
@@ -99,27 +104,38 @@ class Pool:
             return balancer.pick(request)
         for _ in range(len(tried) + 2):
             endpoint = balancer.pick(request)
+            if endpoint is None:
+                return None
             if endpoint not in tried and (not most or endpoint.in_flight < most):
                 return endpoint
         # A policy may insist (a heavy weight, a hash): then the first that is left.
-        left = (endpoint for endpoint in self._candidates if endpoint not in tried)
+        left = (endpoint for endpoint in self.open_to(request) if endpoint not in tried)
         return next((endpoint for endpoint in left if not most or endpoint.in_flight < most), None)
+
+    def open_to(self, request: Request | None) -> Collection[Endpoint]:
+        """Return the candidates that a request may go to: all of them, or those of its subset."""
+        open_to = getattr(self._balancer, "open_to", None)
+        return self._candidates if open_to is None else cast("Collection[Endpoint]", open_to(request))
 
     def update(self, snapshot: Snapshot, now: float) -> Change:
         """Follow a snapshot: endpoints whose identity and address are still there keep all that was learned of them."""
-        before, after = self._endpoints, {}
-        joined = []
+        before: dict[str, Endpoint] = self._endpoints
+        after: dict[str, Endpoint] = {}
+        joined: list[Endpoint] = []
         for instance in snapshot.instances:
-            endpoint = before.get(instance.id)
+            identity = instance.id
+            endpoint = before.get(identity)
             if endpoint is None or _moved(endpoint.instance, instance):
-                endpoint = Endpoint(instance, Health(self._thresholds, now))
+                endpoint = Endpoint(instance, Health(self._thresholds, now), self.load)
                 joined.append(endpoint)
-                self._record("joined", instance.id, f"at {instance.authority}, weight {instance.weight}")
-            elif endpoint.instance != instance:
-                self._record("changed", instance.id, _difference(endpoint.instance, instance))
-                endpoint.instance = instance
-            after[instance.id] = endpoint
-        left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
+                self._record("joined", identity, f"at {instance.authority}, weight {instance.weight}")
+            elif endpoint.instance is not instance and endpoint.instance != instance:
+                self._record("changed", identity, _difference(endpoint.instance, instance))
+                endpoint.follow(instance)
+            after[identity] = endpoint
+        left: tuple[Endpoint, ...] = ()
+        if len(after) - len(joined) != len(before):
+            left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
         for endpoint in left:
             self._record("left", endpoint.instance.id, f"was at {endpoint.instance.authority}")
         self._timed.difference_update(left)
@@ -141,11 +157,16 @@ class Pool:
             else:
                 self._ejected(endpoint, "probe")
 
-    def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float) -> None:
-        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, or answered with 5xx."""
+    def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float, since: float | None = None) -> None:
+        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, or answered with 5xx.
+
+        `since` is when it was sent; left out, it counts as just sent.
+        """
+        if endpoint.latency is not None and kind != SERVER_ERROR:
+            endpoint.latency.failed(now - (now if since is None else since), now)
         reason = endpoint.failed(kind, detail)
         if reason and self._may_eject(endpoint):
-            cause = "5xx" if kind == "5xx" else "local"
+            cause = "5xx" if kind == SERVER_ERROR else "local"
             endpoint.health.eject(cause, reason, now)
             self._timed.add(endpoint)
             self._ejected(endpoint, cause)
@@ -157,6 +178,9 @@ class Pool:
             if endpoint.health.expire(now):
                 self._readmitted(endpoint)
         self._refresh()
+        work = getattr(self._balancer, "work", None)  # what a policy has put off
+        if work is not None:
+            work()
 
     def _may_eject(self, endpoint: Endpoint) -> bool:
         """Tell whether one more may be ejected for what requests found: an outage of all must not leave nobody."""
@@ -200,20 +224,26 @@ class Pool:
             self._panic = panic
             share = f"{len(healthy)} of {len(fallible)} endpoints are healthy"
             self._record("panic" if panic else "calm", "", f"{share}, the threshold is {self._panic_threshold:.0%}")
-        self._candidates = fallible if panic else healthy
-        self._balancer = self._policy(self._candidates, self._random, self._balancer) if self._candidates else None
+        self._candidates = candidates = fallible if panic else healthy
+        previous, self._balancer = self._balancer, None
+        if candidates:
+            self._balancer = self._compose(self._policy, candidates, fallible, self._random, previous)
 
     def _level(self) -> tuple[list[Endpoint], list[Endpoint], bool]:
         """Return the healthy endpoints of the level of priority that is used, those of it that can fail, and panic."""
-        levels: dict[int, list[Endpoint]] = {}
-        for endpoint in self._endpoints.values():
-            if endpoint.offered:
+        everybody = [endpoint for endpoint in self._endpoints.values() if endpoint.offered]
+        levels = {0: everybody}
+        if len({endpoint.instance.priority for endpoint in everybody}) > 1:
+            levels = {}
+            for endpoint in everybody:
                 levels.setdefault(endpoint.instance.priority, []).append(endpoint)
         first: tuple[list[Endpoint], list[Endpoint], bool] | None = None
         for _, offered in sorted(levels.items()):
             healthy = [endpoint for endpoint in offered if endpoint.health.state == "healthy"]
             # One that must pass first and never did was never fit: panic does not send it traffic either.
-            fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
+            fallible = offered
+            if len(healthy) != len(offered):
+                fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
             panic = len(healthy) < self._panic_threshold * len(fallible)
             if healthy and not panic:
                 return healthy, fallible, False

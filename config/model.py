@@ -115,8 +115,9 @@ class Balancer(Model):
     """The policy that picks an instance. A name alone stands for {type: name}; other keys are its options."""
 
     type: str = Field(
-        description="The policy's name: weighted_round_robin, round_robin, weighted_random, random, or one of your "
-        "own, from a package that registers it under the entry points pointsman.balancers."
+        description="The policy's name: weighted_round_robin, round_robin, weighted_random, random, least_request, "
+        "peak_ewma, ring_hash, maglev, first, or one of your own, from a package that registers it under the entry "
+        "points pointsman.balancers."
     )
     options: FrozenMapping[str, Any] = Field(default_factory=dict, validate_default=True)
 

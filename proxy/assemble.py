@@ -192,7 +192,7 @@ def _service(
         base_ejection_time=passive.base_ejection_time,
     )
     pool = Pool(
-        find(wanted.balancer.type, wanted.balancer.options),
+        find(wanted.balancer.type, wanted.balancer.options, time.monotonic),
         source,
         panic_threshold=wanted.health.panic_threshold,
         max_ejection=passive.max_ejection_percent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -200,7 +200,7 @@ class TestProbesMeanwhile:
         assert not health.probed(False, "HTTP 500", 31.0)  # and count for nothing afterwards
 
 
-def pool_of(count: int, *, max_ejection: float = 0.1, **options: float) -> tuple[Pool, list[Endpoint], Events]:
+def pool_of(count: int, *, max_ejection: float = 0.1, **options: Any) -> tuple[Pool, list[Endpoint], Events]:
     events: Events = []
     pool = Pool(
         RoundRobin,

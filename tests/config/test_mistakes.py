@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balancers.policies import names
 from config.discovery import SOURCES_LISTED
 from config.errors import ConfigError, Problem
 from proxy.assemble import check_balancers
@@ -390,7 +391,7 @@ services:
   w: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1"]}, balancer: nope, health: {probe: {}}}
   v: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1", "bad"]}, balancer: nope}
 """
-    known = "random, round_robin, weighted_random, weighted_round_robin"
+    known = ", ".join(names())
     assert sorted(errors_of(text, checks=[check_balancers])) == [
         f"p.yaml:4: services.w.balancer: there is no balancer 'nope'; there are {known}",
         "p.yaml:4: services.w.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
