@@ -1,6 +1,6 @@
 """A service's last good set in a file, for a process that starts while its registry is away.
 
-A file is two lines: the format and the checksum of the rest, then a JSON object. What is read is believed as little as
+A file is a line with the format and the checksum of the rest, then a JSON object. What is read is believed as little as
 an answer of a registry: it may be half of a file, somebody else's, or of a version to come. What it holds is what the
 registry tells of the instances; no token and no password ever comes near it.
 """
@@ -67,17 +67,16 @@ class Stored:
 
 def dump(owner: Owner, stored: Stored) -> bytes:
     """Return the content of the file."""
-    snapshot = stored.snapshot
-    body = json.dumps(
-        {
-            "service": owner.service,
-            "registry": owner.kind,
-            "owner": owner.digest,
-            "time": stored.time,
-            "index": snapshot.index,
-            "instances": [_written(instance) for instance in snapshot.instances],
-        }
-    ).encode()
+    head = {
+        "service": owner.service,
+        "registry": owner.kind,
+        "owner": owner.digest,
+        "time": stored.time,
+        "index": stored.snapshot.index,
+    }
+    # Instance by instance: while json is at work no other thread is, and ten thousand at a time are 40 milliseconds.
+    instances = ",\n".join(json.dumps(_written(instance)) for instance in stored.snapshot.instances)
+    body = f'{json.dumps(head)[:-1]}, "instances": [\n{instances}\n]}}\n'.encode()
     return f"{FORMAT} {VERSION} {hashlib.sha256(body).hexdigest()}\n".encode() + body
 
 
