@@ -103,7 +103,8 @@ def parse(owner: Owner, content: bytes) -> Stored:
 def load(path: Path) -> bytes | None:
     """Return what stands in a file, None if there is none; raise OSError, or ValueError if others may have written it.
 
-    Whoever can write there says where requests go.
+    Whoever can write it says where requests go. Whose the folder is does not matter: who may write there, as all may in
+    many a volume of a container, can take our file away, and can put none there that is ours.
     """
     try:
         # A pipe would have us wait for its writer, a symbolic link leads anywhere.
@@ -111,13 +112,13 @@ def load(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     with open(descriptor, "rb") as file:
-        for what, status in (("it", os.fstat(descriptor)), ("its folder", path.parent.stat())):
-            if status.st_uid not in (0, os.geteuid()):
-                raise ValueError(f"{what} belongs to another user")
-            if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX:
-                raise ValueError(f"others may write to {what}: take that right from them")
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is no file")
+        if status.st_uid not in (0, os.geteuid()):
+            raise ValueError("it belongs to another user")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ValueError("others may write to it: take that right from them")
         content = file.read(SIZE_LIMIT + 1)
     if len(content) > SIZE_LIMIT:
         raise ValueError(f"it is larger than {SIZE_LIMIT // 2**20} MiB")
