@@ -28,6 +28,7 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _unknown_services(data)
     yield from _routes_twice(data, unresolved)
     yield from _clashing_binds(data)
+    yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
 
@@ -117,6 +118,11 @@ def _binds(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Bind]]:
     for path, value in written:
         if isinstance(value, dict) and (bind := _read(parse_bind, value.get("bind"))):
             yield (*path, "bind"), bind
+
+
+def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    if data.get("ready_from_state") is True and data.get("state_dir") is None and ("state_dir",) not in unresolved:
+        yield Problem(("ready_from_state",), "does nothing without state_dir: add it")
 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:

@@ -136,8 +136,6 @@ class Application:
         try:
             async with asyncio.timeout(_CLOSING):
                 await self._tasks.stop()
-                if self.state is not None:
-                    await self.state.close()
                 for service in self.services.values():
                     service.close()
                     if service.prober is not None:
@@ -148,6 +146,11 @@ class Application:
                     await self._admin.stop()
         except TimeoutError:
             _log.warning("some parts did not end within %g s", _CLOSING)
+        if self.state is not None:
+            try:
+                await asyncio.wait_for(self.state.close(), _CLOSING)
+            except TimeoutError:
+                _log.warning("what was to be written to %s was not within %g s", self.state.path, _CLOSING)
         if self.access_log is not None:
             await asyncio.to_thread(self.access_log.writer.close, _CLOSING)
 

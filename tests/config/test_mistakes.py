@@ -66,6 +66,13 @@ MISTAKES = {
     SMALL + "drain_timeout: 5 sec": [
         "p.yaml:6: drain_timeout: must be a duration such as 500ms, 5s, 1m30s or 2h, not '5 sec'"
     ],
+    SMALL + "ready_from_state: true": ["p.yaml:6: ready_from_state: does nothing without state_dir: add it"],
+    SMALL + "    guard: {max_shrink: 50}": [
+        (
+            "p.yaml:6: services.web.guard.max_shrink: "
+            "must be a share from 0 to 1, or a percentage: write 50% if that is meant"
+        )
+    ],
     SMALL + "timeouts: {connect: 0s}": [
         "p.yaml:6: timeouts.connect: must be more than 0s; this wait cannot be without an end"
     ],

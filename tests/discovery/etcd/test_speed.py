@@ -45,7 +45,11 @@ async def test_how_soon_a_change_is_published(etcd: EtcdServer):
         await asyncio.gather(task, return_exceptions=True)
         etcd.delete_below(service.prefix)
     seen = [published[weight] for weight in range(1, ROUNDS + 1)]
-    print(f"\n{ROUNDS} changes; milliseconds to the publication:")
+    delays = keeper.delays
+    assert delays.count == ROUNDS + 1
+    assert 0 < delays.total < published[ROUNDS] - asked[0]
+    print(f"\nfrom arrival to publication {1000 * delays.total / delays.count:.2f} ms in the mean")
+    print(f"{ROUNDS} changes; milliseconds to the publication:")
     print(f"{'':<20} {'median':>8} {'p99':>8} {'worst':>8}")
     for what, since in (("asked for", asked), ("acknowledged", acknowledged)):
         late = sorted(1000 * (then - now) for then, now in zip(seen, since, strict=True))
