@@ -14,6 +14,8 @@ from tests.workers import scope
         ("tests/test_documents.py::test_one[a::b]", "tests/test_documents.py"),
         ("tests/discovery/test_keeper.py::test_one", "tests/discovery/test_keeper.py"),
         ("tests/discovery/etcd/test_login.py::test_one", "registry etcd"),
+        ("tests/discovery/contract/test_watch.py::test_one[etcd-cancelled]", "registry etcd"),
+        ("tests/end_to_end/test_rolls.py::test_one[etcd]", "registry etcd"),
     ],
 )
 def test_a_registry_or_a_file_shares_a_worker(nodeid: str, name: str) -> None:

@@ -21,6 +21,7 @@ WORKERS = 3  # for two cores: the tests wait for half of their time
 _UNDER_LOAD = "tests/end_to_end"
 _SIDE_BY_SIDE = 2
 _FILES_UNDER_LOAD = sorted(file.name for file in (Path(__file__).parent / "end_to_end").glob("test_*.py"))
+_OF_A_WORLD = re.compile(r"(?:tests/discovery/contract/|tests/end_to_end/test_rolls).*\[(\w+)")
 _OF_A_REGISTRY = re.compile(r"tests/discovery/(\w+)/")
 
 
@@ -40,7 +41,7 @@ def workers(config: pytest.Config) -> int:
 def scope(nodeid: str) -> str:
     """Return the name of what a test must share a worker with."""
     file = nodeid.partition("::")[0]
-    if registry := _OF_A_REGISTRY.match(file):
+    if registry := _OF_A_WORLD.match(nodeid) or _OF_A_REGISTRY.match(file):
         return f"registry {registry[1]}"
     folder, _, name = file.rpartition("/")
     if folder == _UNDER_LOAD:
