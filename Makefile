@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test soak lint format fuzz bench bench-quick clean
+.PHONY: run test speed soak lint format fuzz bench bench-quick clean
 
 run: .venv/installed
 	@$(BIN)/pointsman demo
 
 test: .venv/installed
 	$(BIN)/pytest
+
+# How soon a change at each registry is published: the table of docs/registries/README.md.
+speed: .venv/installed
+	$(BIN)/pytest -q -s -p no:logging tests/discovery/speed.py
 
 # All faults under load, one after the other, for SOAK_SECONDS (600).
 soak: .venv/installed
