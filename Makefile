@@ -15,8 +15,9 @@ test: .venv/installed
 speed: .venv/installed
 	$(BIN)/pytest -q -s -p no:logging tests/discovery/speed.py
 
-# All faults under load, one after the other, for SOAK_SECONDS (600).
+# SOAK_UPDATES (100000) of services in a registry; then all faults under load, one after the other, for SOAK_SECONDS (600).
 soak: .venv/installed
+	$(BIN)/python -m tests.end_to_end.soak_updates
 	$(BIN)/python -m tests.end_to_end.soak
 
 lint: .venv/installed
