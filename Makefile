@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test soak lint format fuzz bench bench-quick clean
+.PHONY: run test speed soak lint format fuzz bench bench-quick clean
 
 run: .venv/installed
 	@$(BIN)/pointsman demo
@@ -11,8 +11,13 @@ run: .venv/installed
 test: .venv/installed
 	$(BIN)/pytest
 
-# All faults under load, one after the other, for SOAK_SECONDS (600).
+# How soon a change at each registry is published: the table of docs/registries/README.md.
+speed: .venv/installed
+	$(BIN)/pytest -q -s -p no:logging tests/discovery/speed.py
+
+# SOAK_UPDATES (100000) of services in a registry; then all faults under load, one after the other, for SOAK_SECONDS (600).
 soak: .venv/installed
+	$(BIN)/python -m tests.end_to_end.soak_updates
 	$(BIN)/python -m tests.end_to_end.soak
 
 lint: .venv/installed

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+from tests.discovery.contract import worlds
 from tests.servers import consul as consul_server
 from tests.servers import etcd as etcd_server
 from tests.servers import unbound
+from tests.servers.document import DocumentServer
+from tests.servers.embedded import EmbeddedRegistry
 from tests.servers.wanted import had_or_skipped
 from tests.workers import Scheduling, longest_first, workers
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xdist.remote import Producer
+
+    from tests.discovery.contract.world import World
 
 # A busy machine is no fault of the code under test; what hangs is ended by pytest's own time-out.
 settings.register_profile("pointsman", deadline=None)
@@ -61,6 +67,33 @@ def own_consul(consul_program: Path, tmp_path: Path) -> Iterator[consul_server.C
 
 
 @pytest.fixture(scope="session")
+def acl_consul(consul_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[consul_server.ConsulAgent]:
+    """A Consul agent that lets nobody read or write without a token; it has the one that may do all."""
+    agent = consul_server.ConsulAgent(tmp_path_factory.mktemp("consul-acl"), acl_token=str(uuid.uuid4()))
+    agent.start()
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRegistry]:
+    """Our own registry for all tests: each registers services under names of its own, and leaves the server alone."""
+    registry = EmbeddedRegistry(tmp_path_factory.mktemp("registry"))
+    registry.start()
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture
+def own_embedded_registry(tmp_path: Path) -> Iterator[EmbeddedRegistry]:
+    """Our own registry for one test, which may kill it, wipe it and start it again."""
+    registry = EmbeddedRegistry(tmp_path)
+    registry.start()
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="session")
 def etcd_program(request: pytest.FixtureRequest) -> Path:
     """The etcd program; skips what needs it when it cannot be had."""
     return had_or_skipped(request.config, "etcd", etcd_server.program)
@@ -97,3 +130,18 @@ def name_server(unbound_program: Path, tmp_path: Path) -> Iterator[unbound.Unbou
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def document_server() -> Iterator[DocumentServer]:
+    """A web server with one JSON document, for one test."""
+    server = DocumentServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A service in a registry: see tests.discovery.contract."""
+    yield from worlds.made(request)

@@ -50,6 +50,12 @@ def test_every_link_in_the_documentation_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_every_registry_is_on_the_page_of_all() -> None:
+    folder = ROOT / "docs/registries"
+    listed = set(re.findall(r"\]\(([a-z_]+\.md)\)", (folder / "README.md").read_text()))
+    assert listed == {page.name for page in folder.glob("[a-z]*.md")}
+
+
 def test_nothing_tells_of_the_machine_it_was_written_on() -> None:
     for page in [*PAGES, ROOT / "CHANGELOG.md", ROOT / "Makefile", ROOT / "pyproject.toml"]:
         assert not re.search(r"/root/|/work/|/home/\w", page.read_text()), page

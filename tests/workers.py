@@ -1,8 +1,8 @@
 """Which tests share a worker, when pytest-xdist runs them in several.
 
 A worker gets whole scopes, one after the other. A registry is a scope, so that its server is started once; a file is
-one otherwise. The tests under load are two, whatever there are of workers: more of them side by side would measure
-each other. They take the longest, so they are begun first.
+one otherwise. Of the files under load two are tested side by side, whatever there are of workers: more of them would
+measure each other. They take the longest, so they are begun first.
 """
 
 from __future__ import annotations
@@ -15,20 +15,36 @@ from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     import pytest
+    from xdist.workermanage import WorkerController
 
 WORKERS = 3  # for two cores: the tests wait for half of their time
 
-_UNDER_LOAD = "tests/end_to_end"
+_UNDER_LOAD = "tests/end_to_end/"
 _SIDE_BY_SIDE = 2
-_FILES_UNDER_LOAD = sorted(file.name for file in (Path(__file__).parent / "end_to_end").glob("test_*.py"))
+_OF_A_WORLD = re.compile(r"(?:tests/discovery/contract/|tests/end_to_end/test_rolls).*\[(\w+)")
 _OF_A_REGISTRY = re.compile(r"tests/discovery/(\w+)/")
 
 
 class Scheduling(LoadScopeScheduling):
-    """Hands out the scopes in the order in which their first tests stand in the collection."""
+    """Hands out the scopes in the order in which their first tests stand in the collection, as far as load permits."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        for name in self.workqueue:  # when all that is left must not run yet, it does nevertheless: nobody idles
+            if not name.startswith(_UNDER_LOAD) or self._others_under_load(node) < _SIDE_BY_SIDE:
+                self.workqueue.move_to_end(name, last=False)
+                break
+        super()._assign_work_unit(node)
+
+    def _others_under_load(self, node: WorkerController) -> int:
+        """Count the other workers that have such tests to do."""
+        return sum(
+            any(name.startswith(_UNDER_LOAD) and not all(tests.values()) for name, tests in work.items())
+            for other, work in self.assigned_work.items()
+            if other is not node
+        )
 
 
 def workers(config: pytest.Config) -> int:
@@ -40,15 +56,12 @@ def workers(config: pytest.Config) -> int:
 def scope(nodeid: str) -> str:
     """Return the name of what a test must share a worker with."""
     file = nodeid.partition("::")[0]
-    if registry := _OF_A_REGISTRY.match(file):
+    if registry := _OF_A_WORLD.match(nodeid) or _OF_A_REGISTRY.match(file):
         return f"registry {registry[1]}"
-    folder, _, name = file.rpartition("/")
-    if folder == _UNDER_LOAD:
-        return f"under load {_FILES_UNDER_LOAD.index(name) % _SIDE_BY_SIDE}"
     return file
 
 
 def longest_first(item: pytest.Item) -> tuple[bool, bool]:
     """Sort tests so that the scopes that take the longest come first, and all else stays in its order."""
-    file = item.nodeid.partition("::")[0]
-    return not file.startswith(_UNDER_LOAD), not file.startswith(("tests/clients", "tests/discovery", "tests/fuzz"))
+    name = scope(item.nodeid)
+    return not name.startswith(_UNDER_LOAD), not name.startswith(("registry", "tests/clients", "tests/fuzz"))

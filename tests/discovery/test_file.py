@@ -107,13 +107,6 @@ async def test_a_look_that_finds_nothing_new_is_a_sign_of_life(path: Path, monke
     assert two.continuous
 
 
-async def test_the_last_instance_may_go(path: Path):
-    async with watching(FileRegistry(path)) as watch:
-        await until(watch, has("a:1"))
-        path.write_text("[]")
-        assert (await until(watch, has())).continuous
-
-
 async def test_json_is_read_where_the_name_says_so(tmp_path: Path):
     path = tmp_path / "web.json"
     path.write_text('[\t{"targets": ["a:1"]}]')  # YAML would not have the tab

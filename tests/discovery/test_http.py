@@ -1,10 +1,8 @@
-"""The HTTP registry against a scripted server, and its speed against one that holds a document."""
+"""The HTTP registry against a scripted server."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +15,13 @@ from discovery import http
 from discovery.file_format import parse
 from discovery.http import HttpRegistry, conditions
 from discovery.instance import Availability
-from discovery.keeper import Keeper
 from discovery.registry import RegistryError
-from tests.discovery.watching import eventually, first, has, ids, only, watching
-from tests.servers.document import DocumentServer
+from tests.discovery.watching import first, ids, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from discovery.instance import Snapshot
 
 INTERVAL = 0.1  # seconds
 CHANGES = 50
@@ -308,63 +303,3 @@ async def test_the_looks_are_an_interval_apart():
             await first(watch)
         assert loop.time() - began >= 3 * 0.2 - 0.01
     assert len(script.requests) == 4
-
-
-@pytest.fixture
-def server() -> Iterator[DocumentServer]:
-    server = DocumentServer()
-    server.start()
-    yield server
-    server.stop()
-
-
-@asynccontextmanager
-async def keeping(registry: HttpRegistry, published: Callable[[Snapshot], None]) -> AsyncIterator[Keeper]:
-    keeper = Keeper("web", registry, "web", published, hold=300, journal=lambda kind, text: None)
-    task = asyncio.create_task(keeper.run())
-    try:
-        yield keeper
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def test_the_last_good_set_stays_in_force_while_the_server_has_none(server: DocumentServer):
-    server.document = ["a:1"]
-    published: list[Snapshot] = []
-    async with keeping(HttpRegistry(server.url, interval=INTERVAL), published.append) as keeper:
-        await eventually(lambda: bool(published))
-        await eventually(lambda: 304 in server.statuses)
-        server.document = None
-        await eventually(lambda: "HTTP 503: maintenance" in keeper.error)
-        assert keeper.current is not None
-        assert only(keeper.current).id == "a:1"
-        server.document = []
-        await eventually(lambda: keeper.held_since is not None)
-        server.document = ["b:1"]
-        await eventually(lambda: has("b:1")(published[-1]))
-    assert len(published) == 2
-
-
-async def test_the_time_from_a_change_to_its_publication(server: DocumentServer):
-    """Half an interval on average, and a whole one at most; what comes on top of that is ours."""
-    moments: dict[str, float] = {}
-    late: list[float] = []
-    source = random.Random(1)
-
-    def published(snapshot: Snapshot) -> None:
-        for instance in snapshot.instances:
-            moments[instance.id] = time.monotonic()
-
-    async with keeping(HttpRegistry(server.url, interval=INTERVAL), published):
-        for number in range(CHANGES):
-            target = f"10.0.0.{number}:80"
-            changed = time.monotonic()
-            server.document = [{"targets": [target]}]
-            await eventually(lambda target=target: target in moments)  # type: ignore[misc]
-            late.append(moments[target] - changed)
-            await asyncio.sleep(source.uniform(0, INTERVAL))  # so that a change falls anywhere between two looks
-    late.sort()
-    median, p99 = late[CHANGES // 2] * 1000, late[int(0.99 * (CHANGES - 1))] * 1000
-    print(f"\n{CHANGES} changes, looked for every {INTERVAL * 1000:.0f} ms: p50 {median:.0f} ms, p99 {p99:.0f} ms")
-    assert len(moments) == CHANGES

@@ -42,33 +42,11 @@ def program() -> Path:
     return debian_package("consul", SUITE) / "usr/bin/consul"
 
 
-class ConsulAgent:
-    """One agent on ports of its own. It is started by `start`, and comes back empty on the same ports by another one.
+class ConsulApi:
+    """What an agent is told by HTTP. The calls block for a few milliseconds each, which a test's loop can bear."""
 
-    `acl_token` turns ACLs on, with nothing allowed to those who do not show this token.
-    The calls that register block for a few milliseconds each, which a test's event loop can bear.
-    """
-
-    def __init__(self, folder: Path, acl_token: str = "") -> None:
-        self.acl_token = acl_token
-        self.port, self.dns_port, server, serf_lan, serf_wan = free_ports(5)
-        command = [
-            str(program()), "agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "warn",
-            "-http-port", str(self.port), "-server-port", str(server), "-serf-lan-port", str(serf_lan),
-            "-serf-wan-port", str(serf_wan), "-grpc-port", "-1", "-dns-port", str(self.dns_port),
-        ]  # fmt: skip
-        if acl_token:
-            tokens = {"master": acl_token, "agent": acl_token}
-            config = folder / "acl.json"
-            config.write_text(json.dumps({"acl": {"enabled": True, "default_policy": "deny", "tokens": tokens}}))
-            command += ["-config-file", str(config)]
-        self._process = ServerProcess(command, folder / "consul.log", self._is_ready)
-        self.start = self._process.start
-        self.stop = self._process.stop
-        self.kill = self._process.kill
-        self.freeze = self._process.freeze
-        self.thaw = self._process.thaw
-        self.output = self._process.output
+    port: int
+    acl_token = ""
 
     @property
     def address(self) -> str:
@@ -107,6 +85,34 @@ class ConsulAgent:
         """Return what is registered with this agent, by ID."""
         services: dict[str, Any] = self.call("GET", "/v1/agent/services")
         return services
+
+
+class ConsulAgent(ConsulApi):
+    """One agent on ports of its own. It is started by `start`, and comes back empty on the same ports by another one.
+
+    `acl_token` turns ACLs on, with nothing allowed to those who do not show this token.
+    """
+
+    def __init__(self, folder: Path, acl_token: str = "") -> None:
+        self.acl_token = acl_token
+        self.port, self.dns_port, server, serf_lan, serf_wan = free_ports(5)
+        command = [
+            str(program()), "agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "warn",
+            "-http-port", str(self.port), "-server-port", str(server), "-serf-lan-port", str(serf_lan),
+            "-serf-wan-port", str(serf_wan), "-grpc-port", "-1", "-dns-port", str(self.dns_port),
+        ]  # fmt: skip
+        if acl_token:
+            tokens = {"master": acl_token, "agent": acl_token}
+            config = folder / "acl.json"
+            config.write_text(json.dumps({"acl": {"enabled": True, "default_policy": "deny", "tokens": tokens}}))
+            command += ["-config-file", str(config)]
+        self._process = ServerProcess(command, folder / "consul.log", self._is_ready)
+        self.start = self._process.start
+        self.stop = self._process.stop
+        self.kill = self._process.kill
+        self.freeze = self._process.freeze
+        self.thaw = self._process.thaw
+        self.output = self._process.output
 
     def _is_ready(self) -> bool:
         """Ready when a leader is elected and has written this node and its health to the catalog."""

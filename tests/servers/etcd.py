@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROGRAM_FROM_USER = "POINTSMAN_TEST_ETCD"
 SUITE = "bookworm"  # holds etcd 3.4.23
+MOST_OPERATIONS = 2000  # of a transaction; unless it is told otherwise, etcd takes 128
 
 # A proxy that the environment names is not for servers on this machine.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -59,7 +60,7 @@ class EtcdServer:
             "--listen-client-urls", self.address, "--advertise-client-urls", self.address,
             "--listen-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", f"test=http://127.0.0.1:{peer}",
             "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--unsafe-no-fsync",
-            "--heartbeat-interval", "20", "--election-timeout", "200",
+            "--heartbeat-interval", "20", "--election-timeout", "200", "--max-txn-ops", str(MOST_OPERATIONS),
         ]  # fmt: skip
         self._process = ServerProcess(command, folder / "etcd.log", self._is_ready)
         self.stop = self._process.stop
@@ -106,7 +107,7 @@ class EtcdServer:
         self.call("kv/deleterange", {"key": coded(prefix), "range_end": coded(prefix[:-1] + chr(ord(prefix[-1]) + 1))})
 
     def transaction(self, puts: Iterable[tuple[str, str]], deletes: Iterable[str] = ()) -> None:
-        """Write up to 128 keys at one revision; none of them twice."""
+        """Write up to MOST_OPERATIONS keys at one revision; none of them twice."""
         acts = [{"request_put": {"key": coded(key), "value": coded(value)}} for key, value in puts]
         acts += [{"request_delete_range": {"key": coded(key)}} for key in deletes]
         self.call("kv/txn", {"success": acts})

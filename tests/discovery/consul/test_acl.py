@@ -11,23 +11,18 @@ from discovery.consul import ConsulRegistry
 from discovery.registry import RegistryError
 from tests.discovery.consul.service import WAIT, Service, of
 from tests.discovery.watching import first, until, watching
-from tests.servers.consul import ConsulAgent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-MASTER = "2b778dd9-f5f1-6f29-b4b4-9a5fa948757a"
+    from tests.servers.consul import ConsulAgent
 
 
-@pytest.fixture(scope="module")
-def service(consul_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    agent = ConsulAgent(tmp_path_factory.mktemp("consul-acl"), acl_token=MASTER)
-    agent.start()
-    service = Service(agent)
+@pytest.fixture
+def service(acl_consul: ConsulAgent) -> Service:
+    service = Service(acl_consul)
     service.register(1)
-    yield service
-    agent.stop()
+    return service
 
 
 def new_token(agent: ConsulAgent, rules: str) -> str:
@@ -57,7 +52,7 @@ async def test_the_token_file_is_read_anew_by_each_watch(service: Service, tmp_p
     async with watching(registry, service.name) as watch:
         with pytest.raises(RegistryError, match="HTTP 403"):
             await first(watch)
-    file.write_text(f"{MASTER}\n")
+    file.write_text(f"{service.agent.acl_token}\n")
     async with watching(registry, service.name) as watch:
         await until(watch, of(1))
 
@@ -70,9 +65,9 @@ async def test_a_token_file_that_is_missing_is_an_error(service: Service, tmp_pa
 
 async def test_the_environment_s_token_counts_for_nothing(service: Service, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", str(uuid.uuid4()))
-    async with service.watch(token=MASTER) as watch:
+    async with service.watch(token=service.agent.acl_token) as watch:
         await until(watch, of(1))
-    monkeypatch.setenv("CONSUL_HTTP_TOKEN", MASTER)
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", service.agent.acl_token)
     async with service.watch() as watch:
         assert (await first(watch)).instances == ()
 

@@ -10,10 +10,9 @@ import pytest
 from discovery.consul import ConsulRegistry
 from discovery.consul import registry as consul_module
 from discovery.instance import Availability
-from discovery.keeper import Keeper
 from discovery.registry import RegistryError
-from tests.discovery.consul.service import WAIT, Service, of
-from tests.discovery.watching import eventually, first, only, until, watching
+from tests.discovery.consul.service import Service, of
+from tests.discovery.watching import first, only, until, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,26 +55,6 @@ async def test_a_service_that_nobody_registered_yet_is_waited_for(service: Servi
         waiting = asyncio.ensure_future(until(watch, of(1)))
         service.register(1)
         assert (await waiting).continuous
-
-
-async def test_instances_come_and_go(service: Service):
-    service.register(1)
-    async with service.watch() as watch:
-        await until(watch, of(1))
-        service.register(2)
-        await until(watch, of(1, 2))
-        service.deregister(1)
-        await until(watch, of(2))
-        service.deregister(2)
-        assert (await until(watch, of())).continuous
-
-
-async def test_a_weight_is_changed_while_we_watch(service: Service):
-    service.register(1)
-    async with service.watch() as watch:
-        assert only(await first(watch)).weight == 1
-        service.register(1, Weights={"Passing": 5, "Warning": 1})
-        await until(watch, lambda snapshot: only(snapshot).weight == 5)
 
 
 async def test_the_worst_of_several_checks_decides(service: Service):
@@ -159,34 +138,6 @@ async def test_what_is_registered_elsewhere_in_consul_changes_nothing(service: S
         other.register(9)
         other.deregister(9)
         assert (await first(watch)).instances == before.instances
-
-
-async def test_a_consul_that_comes_back_empty_is_not_taken_for_one_whose_instances_left(own_consul: ConsulAgent):
-    service = Service(own_consul)
-    service.register(1)
-    service.register(2)
-    published: list[Snapshot] = []
-    events: list[str] = []
-    registry = ConsulRegistry(own_consul.address, wait=WAIT)
-    keeper = Keeper(
-        "web", registry, service.name, published.append, hold=300, journal=lambda kind, _: events.append(kind)
-    )
-    task = asyncio.create_task(keeper.run())
-    try:
-        await eventually(lambda: bool(published) and of(1, 2)(published[-1]))
-        await asyncio.to_thread(own_consul.kill)
-        await eventually(lambda: bool(keeper.error))
-        await asyncio.to_thread(own_consul.start)
-        await eventually(lambda: keeper.held_since is not None)
-        assert keeper.current is not None
-        assert of(1, 2)(keeper.current)
-        service.register(1)
-        await eventually(lambda: keeper.held_since is None)
-        assert of(1)(published[-1])
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    assert events == ["watch_failed", "watch_recovered", "empty_held"]
 
 
 async def test_a_consul_that_is_away_is_an_error(own_consul: ConsulAgent):

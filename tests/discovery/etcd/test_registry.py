@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 from discovery.etcd import EtcdRegistry
 from discovery.etcd.entries import VALUE_LIMIT
 from discovery.etcd.prefix import PAGE
-from discovery.instance import Availability
-from discovery.keeper import Keeper
-from discovery.pace import PACE
 from discovery.registry import RegistryError
 from tests.discovery.etcd.service import Service
-from tests.discovery.watching import eventually, first, has, ids, only, until, watching
+from tests.discovery.watching import first, has, ids, only, until, watching
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
@@ -37,33 +33,6 @@ def having(name: str) -> Callable[[Snapshot], bool]:
     return lambda snapshot: name in ids(snapshot)
 
 
-class Kept:
-    """A service that a keeper keeps, while a `with` block lasts."""
-
-    def __init__(self, service: Service, **options: Any) -> None:
-        self.published: list[Snapshot] = []
-        self.events: list[str] = []
-        self.keeper = Keeper(
-            "web",
-            service.registry(**options),
-            service.prefix,
-            self.published.append,
-            hold=300,
-            journal=lambda kind, _: self.events.append(kind),
-        )
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.keeper.run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    def shows(self, *names: str) -> bool:
-        return bool(self.published) and ids(self.published[-1]) == set(names)
-
-
 async def test_a_registered_instance(service: Service):
     value = {"address": "10.0.0.1", "port": 80, "weight": 7, "zone": "eu-1a", "tags": ["v2"], "metadata": {"a": "b"}}
     service.put("one", value)
@@ -74,29 +43,6 @@ async def test_a_registered_instance(service: Service):
     assert (instance.tags, instance.metadata) == (("v2",), {"a": "b"})
     assert not snapshot.continuous
     assert snapshot.index.isdecimal()
-
-
-async def test_instances_come_and_go(service: Service):
-    async with service.watch() as watch:
-        assert (await first(watch)).instances == ()
-        service.put("one")
-        assert (await until(watch, has("one"))).continuous
-        service.put("eu/two")
-        await until(watch, has("one", "eu/two"))
-        service.delete("one")
-        await until(watch, has("eu/two"))
-        service.delete("eu/two")
-        assert (await until(watch, has())).continuous
-
-
-async def test_a_weight_and_draining_are_changed_while_we_watch(service: Service):
-    service.put("one")
-    async with service.watch() as watch:
-        assert only(await first(watch)).weight == 1
-        service.put("one", {"address": "10.0.0.1:80", "weight": 5})
-        await until(watch, lambda snapshot: only(snapshot).weight == 5)
-        service.put("one", {"address": "10.0.0.1:80", "weight": 5, "draining": True})
-        await until(watch, lambda snapshot: only(snapshot).availability is Availability.DRAINING)
 
 
 async def test_an_instance_whose_lease_ends_is_gone(service: Service):
@@ -168,35 +114,6 @@ async def test_more_keys_than_fit_on_a_page(service: Service):
         await until(watch, lambda snapshot: len(snapshot.instances) == count - 1)
 
 
-async def test_ten_thousand_changes_end_in_the_true_set_and_come_in_few_snapshots(service: Service):
-    source = random.Random(7)
-    names = [f"{service.prefix}{number}" for number in range(300)]
-
-    def churn() -> None:
-        for _ in range(100):
-            chosen = source.sample(names, 100)
-            puts = [(name, f"10.0.0.1:{source.randrange(1, 65536)}") for name in chosen[:60]]
-            service.server.transaction(puts, chosen[60:])
-        service.put("last")
-
-    loop = asyncio.get_running_loop()
-    snapshots: list[Snapshot] = []
-    async with service.watch() as watch:
-        await first(watch)
-        began = loop.time()
-        churning = asyncio.ensure_future(asyncio.to_thread(churn))
-        while not snapshots or "last" not in ids(snapshots[-1]):
-            snapshots.append(await first(watch))
-        took = loop.time() - began
-        await churning
-        async with service.watch() as fresh:
-            truth = await first(fresh)
-    assert {one.id: one for one in snapshots[-1].instances} == {one.id: one for one in truth.instances}
-    assert len(truth.instances) > 100
-    assert all(snapshot.continuous for snapshot in snapshots)
-    assert len(snapshots) <= took / PACE + 1
-
-
 async def test_changes_that_were_discarded_before_we_heard_of_them_are_listed(own_etcd: EtcdServer):
     service = Service(own_etcd)
     service.put("one")
@@ -231,41 +148,6 @@ async def test_a_heartbeat_is_a_sign_of_life(service: Service):
         snapshots = [await first(watch) for _ in range(4)]
     assert all(snapshot.instances == snapshots[0].instances for snapshot in snapshots)
     assert [snapshot.continuous for snapshot in snapshots] == [False, True, True, True]
-
-
-async def test_an_etcd_that_restarts_loses_nothing(own_etcd: EtcdServer):
-    service = Service(own_etcd)
-    service.put("one")
-    async with Kept(service) as kept:
-        await eventually(lambda: kept.shows("one"))
-        await asyncio.to_thread(own_etcd.stop)
-        await eventually(lambda: bool(kept.keeper.error))
-        assert kept.shows("one")
-        await asyncio.to_thread(own_etcd.start)
-        service.put("two")
-        await eventually(lambda: kept.shows("one", "two"))
-        service.delete("one")
-        await eventually(lambda: kept.shows("two"))
-    assert kept.events == ["watch_failed", "watch_recovered"]
-
-
-async def test_an_etcd_that_comes_back_without_its_data_empties_nothing(own_etcd: EtcdServer):
-    service = Service(own_etcd)
-    for _ in range(5):
-        service.put("one")
-    service.put("two")
-    async with Kept(service) as kept:
-        await eventually(lambda: kept.shows("one", "two"))
-        before = int(kept.published[-1].index)
-        await asyncio.to_thread(own_etcd.kill)
-        own_etcd.wipe()
-        await asyncio.to_thread(own_etcd.start)
-        await eventually(lambda: kept.keeper.held_since is not None)
-        assert kept.shows("one", "two")
-        service.put("one")
-        await eventually(lambda: kept.shows("one"))
-        assert int(kept.published[-1].index) < before
-    assert kept.events == ["watch_failed", "watch_recovered", "empty_held"]
 
 
 async def test_an_etcd_that_is_away_is_an_error(own_etcd: EtcdServer):
