@@ -18,7 +18,8 @@ HERE = "register: {service: web, consul: {}, port: 80"
 
 
 def registered(text: str, **environ: str) -> tuple[Register, ...]:
-    return config_of(SMALL + text, **environ).registered
+    found: tuple[Register, ...] = config_of(SMALL + text, **environ).registered
+    return found
 
 
 def test_nothing_is_registered_unless_it_is_asked_for():

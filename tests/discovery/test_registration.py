@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -83,7 +83,7 @@ def world() -> World:
 
 
 @asynccontextmanager
-async def kept(world: World, *, probed: bool = True, **options: int) -> AsyncIterator[Registration]:
+async def kept(world: World, *, probed: bool = True, **options: Any) -> AsyncIterator[Registration]:
     registration = Registration(
         "web",
         world,
