@@ -58,8 +58,7 @@ def discover(
     else:
         raise click.UsageError("say REGISTRY and NAME, as in: pointsman discover consul:http://127.0.0.1:8500 web")
     on_terminal = sys.stdout.isatty() and not as_json
-    # What is shown anew each time has the errors in it.
-    logs.set_up("error" if on_terminal and watch else "warning", "text")
+    logs.set_up("error", "text")  # what fails at first is said when it ends us
     name = words[-1]
     if watch:
         run_to_end(_Follower(name, sources, timeout, as_json=as_json, redraw=on_terminal).run())
@@ -112,6 +111,8 @@ class _Follower:
             tasks.start(keeper.run(), f"the watch of {keeper.name}")
         try:
             await self._begin()
+            if not self._redraw:  # what is drawn anew each time has the errors in it
+                logs.set_up("warning", "text")
             before: Known | None = None
             while True:
                 self._news.clear()

@@ -19,6 +19,9 @@ from proxy.commands.showing import service_json, services_table, table
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Those that can only be asked for a service by its name, or hold one only.
+_WITHOUT_A_LIST = ("dns", "file", "http")
+
 # Below which path the services are, where names are paths and none is given.
 BELOW = {"etcd": "/services/"}
 
@@ -48,6 +51,8 @@ def services(
         return
     assert where is not None
     kind = where.partition(":")[0]
+    if kind in _WITHOUT_A_LIST:
+        raise click.UsageError(f"{kind} cannot list its services; pointsman discover shows one by its name")
     found = named(where, below or BELOW.get(kind, SERVICE), keys_of(options))
     if not isinstance(found.registry, Catalog):
         raise click.UsageError(f"{kind} cannot list its services; pointsman discover shows one by its name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import signal
 import subprocess
@@ -70,7 +71,7 @@ def test_signals_are_passed_on_and_the_status_is_the_child_s(consul: ConsulAgent
     with Registrant(tmp_path, *options, command=command, says=["child is ready"]) as registrant:
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
             registrant.signal(number)
-            until(lambda number=number: registrant.has_said(f"got {number.name}"), f"{number.name} was passed on")
+            until(functools.partial(registrant.has_said, f"got {number.name}"), f"{number.name} was passed on")
         assert passing(consul, "e2e-signals")
         registrant.signal(signal.SIGINT)
         until(lambda: not passing(consul, "e2e-signals"), "it is out")

@@ -27,13 +27,13 @@ class Registrant(Program):
         folder: Path,
         *options: str,
         command: Sequence[str] = (),
-        wanted: Mapping[str, object] | None = None,
+        wanted: Sequence[Mapping[str, object]] = (),
         says: Sequence[str] = (": registered ",),
         name: str = "registrant",
     ) -> None:
         self._says = says
         whole = [COMMAND, "register", *options]
-        if wanted is not None:
+        if wanted:
             file = folder / f"{name}.yaml"
             file.write_text(json.dumps({"register": wanted, "log": {"format": "text"}}))
             whole += ["-c", str(file)]
