@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
 
 CANNOT_RUN, NOT_FOUND = 126, 127  # the exit statuses of shells
 SIGNALLED = 128  # and a signal's number
+
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None)
 
 
 class CommandError(Exception):
@@ -25,14 +31,20 @@ class CommandError(Exception):
 class Child:
     """A running command. Raises CommandError when it cannot be started.
 
-    It is in a process group of its own: what is typed at a terminal, Ctrl-C above all, comes to us alone, so that the
+    It gets SIGTERM when we are killed: whoever starts us anew wants its port free. It is in a process group of its own:
+    what is typed at a terminal, Ctrl-C above all, comes to us alone, so that the
     instance is taken out before the command hears of it. The command can therefore not read from that terminal.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
         try:
             # Not asyncio's: uvloop knows no process groups, and one thread that waits is all that there is to do.
-            self._process = subprocess.Popen(command, process_group=0)
+            parent = os.getpid()
+            self._process = subprocess.Popen(
+                command,
+                process_group=0,
+                preexec_fn=lambda: _end_with(parent),
+            )
         except FileNotFoundError as error:
             raise CommandError(NOT_FOUND, f"{command[0]}: not found") from error
         except (OSError, ValueError) as error:
@@ -51,3 +63,10 @@ class Child:
     def kill(self) -> None:
         """End it at once."""
         self._process.send_signal(signal.SIGKILL)
+
+
+def _end_with(parent: int) -> None:
+    """Have this process get SIGTERM when its parent is gone; called in the child, before it runs its command."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(SIGNALLED + signal.SIGTERM)

@@ -112,7 +112,7 @@ def register(file: Path | None, command: tuple[str, ...], **given: Any) -> None:
                 "give it in the file" if file else "give --port"
             ))  # fmt: skip
     logs.set_up(config.log.level, config.log.format)
-    run_to_end(Provided(config).run(command))
+    run_to_end(_run(config, command))
 
 
 def _as_written(given: dict[str, Any]) -> dict[str, Any]:
@@ -150,6 +150,14 @@ def _as_written(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+async def _run(config: Config, command: tuple[str, ...]) -> int:
+    provided = Provided(config)
+    loop = asyncio.get_running_loop()
+    for number in (*ENDING, *PASSED_ON):
+        loop.add_signal_handler(number, provided.signalled, number)
+    return await provided.run(command)
+
+
 class Provided:
     """The registrations of a process, and the command that is the instance."""
 
@@ -167,9 +175,6 @@ class Provided:
 
     async def run(self, command: tuple[str, ...]) -> int:
         """Run until a signal comes, or the command ends; return the exit status."""
-        loop = asyncio.get_running_loop()
-        for number in (*ENDING, *PASSED_ON):
-            loop.add_signal_handler(number, self._signalled, number)
         waiting = None
         if command:
             try:
@@ -185,6 +190,9 @@ class Provided:
                 await self._end_child(self._child, waiting)
         finally:
             await self._tasks.stop()
+            if self._child is not None and waiting is not None and not waiting.done():
+                self._child.kill()
+                await waiting
         if self._status is not None:
             return self._status
         return FAILED if self._died else 0
@@ -209,7 +217,8 @@ class Provided:
             child.kill()
             await waiting
 
-    def _signalled(self, number: signal.Signals) -> None:
+    def signalled(self, number: signal.Signals) -> None:
+        """Take a signal: begin to end, or pass it on."""
         if number in ENDING or (number == signal.SIGHUP and self._child is None):
             if self._end.is_set():
                 self._hurry.set()  # a second one: no more delay

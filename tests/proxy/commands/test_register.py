@@ -29,6 +29,9 @@ def written(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Config:
             assert command == ("run", "--me")
             return 0
 
+        def signalled(self, number: int) -> None:
+            raise AssertionError(number)
+
     monkeypatch.setattr(module, "Provided", Provided)
     done = CliRunner().invoke(main, ["register", *arguments, "--", "run", "--me"])
     assert done.exit_code == 0, done.output
