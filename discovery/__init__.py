@@ -4,6 +4,9 @@ instance        the values that all registries speak in: Instance, Snapshot
 registry        the seam: a registry is an object with one method, `watch(service)`, that yields snapshots for ever
 keeper          owns one watch: begins it again when it fails, and publishes what changed
 registrar       the other seam, the provider's side: a place in which an instance can be registered
+registration    owns one instance's place there: puts it in, keeps it, takes it out; presence decides what is next
+here            which address of this machine others reach it at
+catalog         a second thing that some registries can do: say which services they hold
 guard           what the keeper decides by: an empty set may be a registry's loss of memory, and is held back
 backoff, rate   how long to wait after a failure; how often a registry may be asked
 

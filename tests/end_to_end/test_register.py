@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from proxy.cli import main
+from tests.servers.embedded import EmbeddedRegistry
 from tests.servers.etcd import EtcdServer, coded
 from tests.servers.ports import free_port
-from tests.servers.program import ask, python, until
+from tests.servers.program import ROOT, ask, python, until
 from tests.servers.registrant import QUICK, Registrant
 
 if TYPE_CHECKING:
@@ -104,3 +108,25 @@ def test_kill_9_leaves_nothing_behind_for_longer_than_the_ttl(etcd: EtcdServer, 
     with pytest.raises(ConnectionRefusedError):
         ask(port, "/")  # the child does not outlive it
     print(f"\ngone {gone - killed:.2f} s after kill -9, with a TTL of 1 s")
+
+
+def test_the_readme_s_commands(tmp_path: Path):
+    """Registered as it says there, an instance is shown as it says there."""
+    readme = (ROOT / "README.md").read_text()
+    told = re.findall(r"(?m)^    pointsman ((?:register|services|discover) .*?)(?: *#.*)?$", readme)
+    assert [line.split()[0] for line in told] == ["register", "services", "discover"]
+    port = free_port()
+    with EmbeddedRegistry(tmp_path) as registry:
+        commands = [
+            line.replace(":8500", f":{registry.port}").replace(" 8000", f" {port}").replace("python3", sys.executable)
+            for line in told
+        ]
+        options, _, command = commands[0].partition(" -- ")
+        with Registrant(tmp_path, *options.split()[1:], *QUICK, command=command.split()) as registrant:
+            assert ask(port, "/").status == 200
+            for line in commands[1:]:
+                shown = CliRunner().invoke(main, line.replace(" --watch", "").split())
+                assert (shown.exit_code, shown.stderr) == (0, "")
+                assert re.search(r"(?m)^(?:embedded/)?web", shown.stdout)
+            registrant.signal(signal.SIGTERM)
+            assert registrant.wait(10) == 128 + signal.SIGTERM

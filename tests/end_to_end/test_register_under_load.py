@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.embedded import EmbeddedRegistry
 from tests.servers.instances import Instances
 from tests.servers.load import Load
-from tests.servers.pointsman import COMMAND, Pointsman, in_consul
+from tests.servers.pointsman import Pointsman, in_consul
 from tests.servers.ports import free_port
-from tests.servers.program import Program, ask, is_well, python, until
+from tests.servers.program import Program, ask, python, until
 from tests.servers.registrant import Registrant
 
 if TYPE_CHECKING:
@@ -41,10 +42,8 @@ def started(*programs: Program) -> Iterator[None]:
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[str]:
     """The embedded registry's address, in a process of its own."""
-    port = free_port()
-    command = [COMMAND, "registry", "--bind", f"127.0.0.1:{port}", "--data-dir", str(tmp_path / "registry")]
-    with Program(command, tmp_path / "registry.log", is_well(port, "/v1/agent/self")):
-        yield f"http://127.0.0.1:{port}"
+    with EmbeddedRegistry(tmp_path) as registry:
+        yield registry.address
 
 
 def rolled_under_load(folder: Path, discovery: Mapping[str, object], options: list[str]) -> None:
