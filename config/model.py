@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     model_serializer,
@@ -22,6 +23,7 @@ from pydantic_core import CoreSchema
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.logs import AccessLog, Log
+from config.register import Register, Registered
 from config.statuses import Statuses
 from config.texts import ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName
 from config.together import one_probe
@@ -293,6 +295,8 @@ class Admin(Model):
 class Config(Model):
     """The configuration of pointsman."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     listeners: tuple[Listener, ...] = Field(min_length=1, description="The addresses on which requests are accepted.")
     routes: tuple[Route, ...] = Field(
         min_length=1, description="Which requests go to which service. The first route that matches wins."
@@ -303,6 +307,13 @@ class Config(Model):
     )
     registry: EmbeddedRegistry | None = Field(
         default=None, description="The embedded registry; {} runs it with its defaults. Left out: it does not run."
+    )
+    # Every model of pydantic's has a `register` already, which it has from abc.ABCMeta.
+    to_register: Registered | None = Field(
+        default=None,
+        alias="register",
+        description="What this process registers while it runs, and takes out first when it is stopped: itself, or the "
+        "process beside it. A mapping, or a list of them. Left out: nothing.",
     )
     admin: Admin | None = Field(default=None, description="The admin API and the metrics. Left out: there are none.")
     log: Log = Field(default=Log(), description="What is logged.")
@@ -336,3 +347,10 @@ class Config(Model):
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
     )
+
+    @property
+    def registered(self) -> tuple[Register, ...]:
+        """What is to be registered; nothing for most."""
+        if self.to_register is None:
+            return ()
+        return (self.to_register,) if isinstance(self.to_register, Register) else self.to_register

@@ -14,6 +14,7 @@ from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
 from config.model import Balancer, EmbeddedRegistry, Probe, Route
+from config.register import TARGETS, OwnProbe, Register, rules_of_target
 from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
 
@@ -31,6 +32,11 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
+    register = data.get("register")
+    several = register if isinstance(register, list) else None
+    for place, wanted in enumerate([register] if several is None else several):
+        whole: KeyPath = ("register", place) if several is not None else ("register",)
+        yield from _registered(wanted, whole, data, unresolved)
 
 
 def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
@@ -147,6 +153,19 @@ def _source(source: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iter
         )
         for place, message in repeated(known):
             yield Problem((*whole, place), message)
+
+
+def _registered(
+    wanted: Any, path: KeyPath, data: Mapping[str, Any], unresolved: Collection[KeyPath]
+) -> Iterator[Problem]:
+    yield from _broken(Register.rules, wanted, path, (), unresolved)
+    yield from _broken(OwnProbe.rules, wanted, path, ("probe",), unresolved)
+    for kind in TARGETS:
+        yield from _broken(rules_of_target(kind), wanted, path, (kind,), unresolved)
+    first = next(iter(_list(data, "listeners")), None)
+    bind = _read(parse_bind, first.get("bind")) if isinstance(first, dict) else None
+    if bind is not None and bind.path and isinstance(wanted, dict) and wanted.get("port") is None:
+        yield Problem(path, "must have a port, for the first listener is a unix socket and has none")
 
 
 def _broken(

@@ -5,6 +5,9 @@ registry        the seam: a registry is an object with one method, `watch(servic
 keeper          owns one watch: begins it again when it fails, and publishes what changed
 joined          one set of instances from several registries
 registrar       the other seam, the provider's side: a place in which an instance can be registered
+registration    owns one instance's place there: puts it in, keeps it, takes it out; presence decides what is next
+here            which address of this machine others reach it at
+catalog         a second thing that some registries can do: say which services they hold
 guard           what the keeper decides by: a set that lost many instances may be a registry's mistake, and is held back
 pace            what else it decides by: changes that follow each other closely are passed on together
 freshness       how soon they were, for the metrics

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from discovery.etcd.gateway import EtcdError, Gateway, Login
+from discovery.etcd.listing import list_services
+from discovery.etcd.members import Members
 from discovery.etcd.prefix import CompactedError, Prefix
 from discovery.pace import PACE
 from discovery.registry import RegistryError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
     from pathlib import Path
 
+    from discovery.catalog import Listed
     from discovery.instance import Snapshot
 
 TIMEOUT = 5.0  # seconds
@@ -77,6 +80,16 @@ class EtcdRegistry:
                     raise RegistryError(complaint) from error
                 complaints.append(complaint)
         raise RegistryError("; ".join(complaints))
+
+    async def services(self, below: str) -> tuple[Listed, ...]:
+        """List the services whose prefixes are one step below one: `/services/`. Raises RegistryError."""
+        members = Members(self._endpoints, self._login, self._timeout)
+        try:
+            return await list_services(members.ask, below)
+        except EtcdError as error:
+            raise RegistryError(f"etcd: {error}") from error
+        finally:
+            await members.close()
 
     async def _follow(self, gateway: Gateway, service: str) -> AsyncGenerator[Snapshot, None]:
         while True:
