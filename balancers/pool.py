@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from balancers.balancer import Policy, Request
     from balancers.choice import Choice, Compose
+    from balancers.slow_start import SlowStart
     from discovery.instance import Instance, Snapshot
 
+_STEP = 0.02  # of a weight, by which it must have grown to be in force
 _ROUNDING = 1e-9  # 57 % of 100 are 57, and not 56.99999999999999
 
 # What happened, to which endpoint ("" for the pool as a whole), and why: see `Pool.record`.
@@ -39,6 +41,8 @@ class Pool:
     that the registry offers are healthy, health is ignored and all of them are used; 0 never panics. Of endpoints with
     different priorities, the first level that would not panic is used, and the very first when all would.
     `max_ejection` is the share that may be ejected for what requests found; one always may while another one is left.
+    With `slow_start` an endpoint that joins others, or is readmitted, counts with a part of its weight at first, which
+    `settle` lets grow.
 
     Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, panic, calm.
     """
@@ -49,6 +53,7 @@ class Pool:
         random: Random,
         *,
         compose: Compose = plainly,
+        slow_start: SlowStart | None = None,
         panic_threshold: float = 0.5,
         max_ejection: float = 0.1,
         thresholds: Thresholds = Thresholds(),
@@ -56,6 +61,8 @@ class Pool:
     ) -> None:
         self._policy = policy
         self._compose = compose
+        self._slow_start = slow_start
+        self._warming: dict[Endpoint, float] = {}  # those that have come, or come back, and since when
         self._random = random
         self._panic_threshold = panic_threshold
         self._max_ejection = max_ejection
@@ -132,13 +139,20 @@ class Pool:
             elif endpoint.instance is not instance and endpoint.instance != instance:
                 self._record("changed", identity, _difference(endpoint.instance, instance))
                 endpoint.follow(instance)
+                self._weigh(endpoint, now)
             after[identity] = endpoint
         left: tuple[Endpoint, ...] = ()
         if len(after) - len(joined) != len(before):
             left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
         for endpoint in left:
             self._record("left", endpoint.instance.id, f"was at {endpoint.instance.authority}")
+            self._warming.pop(endpoint, None)
         self._timed.difference_update(left)
+        if self._slow_start is not None and self._known and len(joined) < len(after):
+            # Where all are new there is nobody to take what they do not bear yet.
+            for endpoint in joined:
+                if endpoint.health.state == "healthy":
+                    self._warm_up(endpoint, now)
         self._endpoints = after
         self._known = self._stale = True
         return Change(tuple(joined), left)
@@ -177,6 +191,8 @@ class Pool:
             self._timed.discard(endpoint)
             if endpoint.health.expire(now):
                 self._readmitted(endpoint)
+        for endpoint in list(self._warming):
+            self._weigh(endpoint, now)
         self._refresh()
         work = getattr(self._balancer, "work", None)  # what a policy has put off
         if work is not None:
@@ -196,13 +212,36 @@ class Pool:
         self._record("ejected", endpoint.instance.id, endpoint.health.reason)
         self._stale = True
 
+    def _warm_up(self, endpoint: Endpoint, now: float) -> None:
+        """Begin with a small part of its weight."""
+        if self._slow_start is not None:
+            self._warming[endpoint] = now
+            self._weigh(endpoint, now)
+
+    def _weigh(self, endpoint: Endpoint, now: float) -> None:
+        """Work out the weight that is in force of an endpoint that has come, or come back."""
+        since = self._warming.get(endpoint)
+        if since is None or self._slow_start is None:
+            return
+        factor = self._slow_start.factor(now - since)
+        whole = endpoint.instance.weight
+        if factor >= 1.0:
+            del self._warming[endpoint]
+        elif abs(factor * whole - endpoint.weight) < _STEP * whole:
+            return  # too little to build the policy anew for
+        endpoint.weight = factor * whole
+        self._stale = True
+
     def _readmitted(self, endpoint: Endpoint) -> None:
         self._timed.discard(endpoint)
+        self._warm_up(endpoint, endpoint.health.since)
         self._record("readmitted", endpoint.instance.id, endpoint.health.reason)
         self._stale = True
 
-    def why_none(self) -> str:
+    def why_none(self, request: Request | None = None) -> str:
         """Say why `pick` has nobody to choose, in a sentence for the client who is refused."""
+        if self._candidates and not self.open_to(request):
+            return "none of its instances belongs to the subset that the request asks for"
         if not self._known:
             return "its registry has not answered yet"
         endpoints = self._endpoints.values()

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from config.balancing import Override, SlowStart, Subset, Zones
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.logs import AccessLog, Log
@@ -255,6 +256,18 @@ class Service(Model):
         description="Where the instances are found: one registry, or a list of several, whose instances are joined."
     )
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")
+    slow_start: SlowStart | None = Field(
+        default=None,
+        description="What an instance gets at first that joins others or is readmitted; {} takes the defaults. Left "
+        "out: its whole share at once.",
+    )
+    zones: Zones | None = Field(default=None, description="Which zone is preferred. Left out: none.")
+    subset: Subset | None = Field(
+        default=None, description="Which requests go to a part of the instances. Left out: all go to all."
+    )
+    overrides: tuple[Override, ...] = Field(
+        default=(), description="What is to count of some instances against what the registry says, in this order."
+    )
     health: Health = Field(default=Health(), description="How it is found out which instances work.")
     guard: Guard = Field(
         default=Guard(), description="What keeps a registry in trouble from taking the service's instances away."

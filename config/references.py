@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config.balancing import Override
 from config.discovery import SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
@@ -46,12 +47,18 @@ def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
             yield ("services", name, "balancer"), balancer
 
 
-def balancers_of_shares(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
-    """Yield the balancers of services whose sources have weights."""
+def balancers_of_weights(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer, str]]:
+    """Yield the balancers of services that say how weights are to count, and in a few words what says so."""
     for path, balancer in balancers(data):
-        discovery = _at(data, (*path[:-1], "discovery"))
+        service = _at(data, path[:-1])
+        discovery, overrides = _at(service, ("discovery",)), _at(service, ("overrides",))
         if isinstance(discovery, list) and any(isinstance(one, dict) and "weight" in one for one in discovery):
-            yield path, balancer
+            yield path, balancer, "the weights of the sources"
+        if isinstance(_at(service, ("slow_start",)), dict):
+            yield path, balancer, "the weights that slow_start lets grow"
+        items = overrides if isinstance(overrides, list) else []
+        if any(isinstance(one, dict) and ("share" in one or one.get("weight")) for one in items):
+            yield path, balancer, "the weights of overrides"
 
 
 def access_log_templates(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -133,6 +140,9 @@ def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    overrides = _at(service, ("overrides",))
+    for place, override in enumerate(overrides if isinstance(overrides, list) else []):
+        yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
     discovery, whole = _at(service, ("discovery",)), (*path, "discovery")
     if isinstance(discovery, list):
         for place, source in enumerate(discovery):

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from balancers.overrides import apply
 from config.units import show
 from proxy.counters import Traffic
 from proxy.http.connections import Connections, UpstreamOptions
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from balancers.endpoint import Endpoint
+    from balancers.overrides import Override
     from balancers.pool import Pool
     from discovery.instance import Instance, Snapshot
     from discovery.joined import Joined
@@ -58,6 +60,7 @@ class Service:
         retries: RetryPolicy = RetryPolicy(),
         budget: RetryBudget | None = None,
         limits: PlaceLimits = PlaceLimits(),
+        overrides: tuple[Override, ...] = (),
     ) -> None:
         self.name = name
         self.balancer = balancer
@@ -69,9 +72,12 @@ class Service:
         self.prober = prober
         self.connections: dict[Endpoint, Connections] = {}
         self._options = options
+        self._overrides = overrides
 
     def follow(self, snapshot: Snapshot) -> None:
         """Take over a snapshot: the next request is already routed by it."""
+        if self._overrides:
+            snapshot = apply(self._overrides, snapshot)
         change = self.pool.update(snapshot, time.monotonic())
         for endpoint in change.joined:
             self.connections[endpoint] = Connections(endpoint.instance, self._options)

@@ -109,7 +109,7 @@ class Dispatch:
                 text = f"no other instance is left to try: {tries.failure}"
                 self.failed(tries.status, text, "complete", tries.upstream_end)
             else:
-                self.failed(503, service.pool.why_none(), "complete", "unavailable")
+                self.failed(503, service.pool.why_none(self.request), "complete", "unavailable")
             return
         if tries is not None:
             service.traffic.retries += 1
