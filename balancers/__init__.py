@@ -20,6 +20,12 @@ every decision can be tested as plain arithmetic.
     maglev.py
     first.py
 
+    slow_start.py            how much of its weight one counts with that has just come
+    zones.py                 the own zone first
+    subsets.py               a header of the request chooses a part of the endpoints
+    overrides.py             what counts of some instances against what the registry says
+    sticky.py                a client goes back to the endpoint that answered it before
+
     hash_keys.py             what of a request the two that hash go by
     bounded_load.py          how they keep one key from burying an endpoint
     draws.py                 a few of many at random

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from balancers.balancer import Policy, Request
     from balancers.choice import Choice, Compose
     from balancers.slow_start import SlowStart
+    from balancers.sticky import Sticky
     from discovery.instance import Instance, Snapshot
 
 _STEP = 0.02  # of a weight, by which it must have grown to be in force
@@ -42,7 +43,7 @@ class Pool:
     different priorities, the first level that would not panic is used, and the very first when all would.
     `max_ejection` is the share that may be ejected for what requests found; one always may while another one is left.
     With `slow_start` an endpoint that joins others, or is readmitted, counts with a part of its weight at first, which
-    `settle` lets grow.
+    `settle` lets grow. With `sticky` a request goes to the endpoint that its cookie names, while that is a candidate.
 
     Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, panic, calm.
     """
@@ -54,6 +55,7 @@ class Pool:
         *,
         compose: Compose = plainly,
         slow_start: SlowStart | None = None,
+        sticky: Sticky | None = None,
         panic_threshold: float = 0.5,
         max_ejection: float = 0.1,
         thresholds: Thresholds = Thresholds(),
@@ -62,6 +64,8 @@ class Pool:
         self._policy = policy
         self._compose = compose
         self._slow_start = slow_start
+        self.sticky = sticky
+        self._open: frozenset[Endpoint] = frozenset()  # the candidates, where cookies may name them
         self._warming: dict[Endpoint, float] = {}  # those that have come, or come back, and since when
         self._random = random
         self._panic_threshold = panic_threshold
@@ -107,6 +111,10 @@ class Pool:
         balancer = self._balancer
         if balancer is None:
             return None
+        if self.sticky is not None and request is not None:
+            endpoint = self._named(self.sticky, request)
+            if endpoint is not None and endpoint not in tried and (not most or endpoint.in_flight < most):
+                return endpoint
         if not tried and not most:
             return balancer.pick(request)
         for _ in range(len(tried) + 2):
@@ -118,6 +126,14 @@ class Pool:
         # A policy may insist (a heavy weight, a hash): then the first that is left.
         left = (endpoint for endpoint in self.open_to(request) if endpoint not in tried)
         return next((endpoint for endpoint in left if not most or endpoint.in_flight < most), None)
+
+    def _named(self, sticky: Sticky, request: Request) -> Endpoint | None:
+        """Return the endpoint that the request's cookie names, if it may have the request."""
+        endpoint = sticky.endpoint(request)
+        if endpoint not in self._open:
+            return None
+        is_parted = hasattr(self._balancer, "open_to")
+        return endpoint if not is_parted or endpoint in self.open_to(request) else None
 
     def open_to(self, request: Request | None) -> Collection[Endpoint]:
         """Return the candidates that a request may go to: all of them, or those of its subset."""
@@ -153,6 +169,8 @@ class Pool:
             for endpoint in joined:
                 if endpoint.health.state == "healthy":
                     self._warm_up(endpoint, now)
+        if self.sticky is not None:
+            self.sticky.follow(joined, left)
         self._endpoints = after
         self._known = self._stale = True
         return Change(tuple(joined), left)
@@ -264,6 +282,8 @@ class Pool:
             share = f"{len(healthy)} of {len(fallible)} endpoints are healthy"
             self._record("panic" if panic else "calm", "", f"{share}, the threshold is {self._panic_threshold:.0%}")
         self._candidates = candidates = fallible if panic else healthy
+        if self.sticky is not None:
+            self._open = frozenset(candidates)
         previous, self._balancer = self._balancer, None
         if candidates:
             self._balancer = self._compose(self._policy, candidates, fallible, self._random, previous)

@@ -1,13 +1,13 @@
 """The keys of who among a service's endpoints gets how much, whatever its policy."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from config.frozen import FrozenMapping, Model
-from config.texts import HeaderName, NotEmpty
-from config.units import Int, PositiveDuration, Share
+from config.texts import CookieDomain, CookieName, CookiePath, HeaderName, NotEmpty, Password
+from config.units import Duration, Int, PathText, PositiveDuration, Share
 
 _CONDITIONS = ("id", "address", "zone", "tags", "metadata")
 
@@ -20,6 +20,49 @@ class SlowStart(Model):
         default=1.0, description="1: its weight grows evenly; above 1 faster at first, below 1 slower; 0.1 to 10."
     )
     min_weight: Share = Field(default=0.1, description="The share of its weight that it begins with, 0% to 100%.")
+
+
+def one_key(given: Mapping[str, Any]) -> str | None:
+    """Want at most one key."""
+    return "has both key and key_file: keep one of them" if {"key", "key_file"} <= given.keys() else None
+
+
+def none_is_secure(given: Mapping[str, Any]) -> str | None:
+    """Want what browsers want of a cookie that other sites' pages may send."""
+    if given.get("same_site") == "none" and given.get("secure") is not True:
+        return "must have secure: true with same_site none, or browsers drop the cookie"
+    return None
+
+
+class Sticky(Model):
+    """A client goes back to the instance that answered it before, by a cookie."""
+
+    rules = (one_key, none_is_secure)
+
+    cookie: CookieName = Field(default="pointsman", description="The cookie's name.")
+    path: CookiePath = Field(default="/", description="The cookie's Path.")
+    domain: CookieDomain = Field(default="", description="The cookie's Domain. Empty: the host that was asked alone.")
+    max_age: Duration = Field(
+        default=0.0, description="How long browsers keep the cookie, in whole seconds. 0s: until they are closed."
+    )
+    secure: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="true: browsers send the cookie by https alone."
+    )
+    http_only: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="true: scripts in a page cannot read the cookie."
+    )
+    same_site: Literal["lax", "strict", "none"] = Field(
+        default="lax", description="Whether pages of other sites have browsers send the cookie: lax, strict or none."
+    )
+    key: Password | None = Field(
+        default=None,
+        description="Cookies are signed with this key, the same in all proxies, so that no client can choose an "
+        "instance. Write ${NAME} to take it from the environment. Left out: they are not.",
+    )
+    key_file: PathText | None = Field(
+        default=None,
+        description="A file that holds the key, instead of key. A relative path starts at this file's folder.",
+    )
 
 
 class Zones(Model):

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from config.balancing import Override, SlowStart, Subset, Zones
+from config.balancing import Override, SlowStart, Sticky, Subset, Zones
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.logs import AccessLog, Log
@@ -256,6 +256,11 @@ class Service(Model):
         description="Where the instances are found: one registry, or a list of several, whose instances are joined."
     )
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")
+    sticky: Sticky | None = Field(
+        default=None,
+        description="Clients go back to the instance that answered them before; {} takes the defaults. Left out: they "
+        "do not.",
+    )
     slow_start: SlowStart | None = Field(
         default=None,
         description="What an instance gets at first that joins others or is readmitted; {} takes the defaults. Left "

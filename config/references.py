@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from config.balancing import Override
+from config.balancing import Override, Sticky
 from config.discovery import SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
@@ -140,6 +140,7 @@ def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
     overrides = _at(service, ("overrides",))
     for place, override in enumerate(overrides if isinstance(overrides, list) else []):
         yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)

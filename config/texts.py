@@ -168,6 +168,26 @@ def _header_value(value: SecretStr) -> SecretStr:
     return value
 
 
+def _cookie_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(
+            f"must be the name of a cookie such as session, without spaces or special characters, not {show(name)}"
+        )
+    return name
+
+
+def _cookie_path(path: str) -> str:
+    if not re.fullmatch(r"/[!-:<-~]*", path):  # visible ASCII without ;
+        raise ValueError(f"must begin with / and hold no spaces, ';' or special characters, not {show(path)}")
+    return path
+
+
+def _cookie_domain(domain: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]*", domain):
+        raise ValueError(f"must be a domain such as example.com, not {show(domain)}")
+    return domain
+
+
 def _token(token: SecretStr) -> SecretStr:
     if not token.get_secret_value():
         raise ValueError(
@@ -222,6 +242,9 @@ NameServer = Annotated[
 ]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+CookieName = Annotated[str, AfterValidator(_cookie_name)]
+CookiePath = Annotated[str, AfterValidator(_cookie_path)]
+CookieDomain = Annotated[str, AfterValidator(_cookie_domain)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 MesosUrl = Annotated[str, AfterValidator(_mesos_url)]
 MarathonUrl = Annotated[str, AfterValidator(_marathon_url)]

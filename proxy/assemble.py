@@ -14,6 +14,7 @@ from balancers.overrides import Override
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from balancers.pool import Pool
 from balancers.slow_start import SlowStart
+from balancers.sticky import Cookie, Sticky
 from balancers.subsets import Subsets
 from balancers.zones import ZonePreference
 from config import levels, references
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
 
 class AccessLogError(Exception):
     """The access log cannot be written; the text says where, and why."""
+
+
+class StickyKeyError(Exception):
+    """The key that cookies are signed with cannot be read; the text says where, and why."""
 
 
 _UNWEIGHTED = ("random", "round_robin")
@@ -202,6 +207,7 @@ def _service(
         source,
         compose=_compose(wanted),
         slow_start=_slow_start(wanted.slow_start),
+        sticky=_sticky(wanted.sticky),
         panic_threshold=wanted.health.panic_threshold,
         max_ejection=passive.max_ejection_percent,
         thresholds=thresholds,
@@ -279,6 +285,29 @@ def _compose(wanted: model.Service) -> Compose:
 
 def _slow_start(wanted: balancing.SlowStart | None) -> SlowStart | None:
     return SlowStart(wanted.window, wanted.aggression, wanted.min_weight) if wanted else None
+
+
+def _sticky(wanted: balancing.Sticky | None) -> Sticky | None:
+    if wanted is None:
+        return None
+    cookie = Cookie(
+        wanted.cookie,
+        path=wanted.path,
+        domain=wanted.domain,
+        max_age=int(wanted.max_age),
+        secure=wanted.secure,
+        http_only=wanted.http_only,
+        same_site=wanted.same_site.title(),
+    )
+    key = wanted.key.get_secret_value().encode() if wanted.key else b""
+    if wanted.key_file is not None:
+        try:
+            key = wanted.key_file.read_bytes().strip()
+        except OSError as error:
+            raise StickyKeyError(f"sticky.key_file: {wanted.key_file} cannot be read: {error.strerror}") from error
+        if not key:
+            raise StickyKeyError(f"sticky.key_file: {wanted.key_file} is empty")
+    return Sticky(cookie, key)
 
 
 def _override(wanted: balancing.Override) -> Override:

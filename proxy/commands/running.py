@@ -70,7 +70,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, assemble.AccessLogError) as error:
+    except (RegistryError, assemble.AccessLogError, assemble.StickyKeyError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

@@ -27,6 +27,14 @@ def test_what_may_be_written():
     [
         ("slow_start: {window: 0s}", "slow_start.window: must be more than 0s"),
         ("slow_start: {aggression: 0}", "slow_start.aggression: must be at least 0.1, not 0"),
+        ("sticky: {cookie: 'a b'}", "sticky.cookie: must be the name of a cookie such as session"),
+        ("sticky: {path: 'a;b'}", "sticky.path: must begin with / and hold no spaces"),
+        ("sticky: {domain: 'a b'}", "sticky.domain: must be a domain such as example.com"),
+        ("sticky: {key: a, key_file: b}", "sticky: has both key and key_file: keep one of them"),
+        (
+            "sticky: {same_site: none}",
+            "sticky: must have secure: true with same_site none",
+        ),
         ("zones: {}", "zones.prefer: this key is required"),
         ("subset: {header: 'a b'}", "subset.header: must be the name of a header such as X-Api-Key"),
         ("overrides: [{weight: 1}]", "overrides[0]: must have one of id, address, zone, tags, metadata, which say"),
@@ -45,3 +53,8 @@ def test_what_may_be_written():
 def test_mistakes(text, error):
     errors = errors_of(SMALL + f"    {text}\n", checks=CHECKS)
     assert any(f"services.web.{error}" in one for one in errors), errors
+
+
+def test_the_key_of_cookies_is_a_secret():
+    service = service_of("    sticky: {key: hidden}\n")
+    assert "hidden" not in repr(service)

@@ -6,9 +6,14 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from proxy.assemble import StickyKeyError
 from tests.proxy.running import instance, running, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.proxy.running import Running
 
 
@@ -51,7 +56,7 @@ async def test_a_backup_stands_by() -> None:
 
 async def test_shares_and_zones_and_what_the_admin_api_shows() -> None:
     async with AsyncExitStack() as stack:
-        instances = [
+        instances: list[dict[str, Any]] = [
             {"id": "near", "zone": "a", "weight": 4},
             {"id": "near too", "zone": "a"},
             {"id": "far", "zone": "b"},
@@ -66,3 +71,36 @@ async def test_shares_and_zones_and_what_the_admin_api_shows() -> None:
             ("near", 1, 1, 0),
             ("near too", 1, 1, 0),
         ]
+
+
+async def test_clients_go_back_to_who_answered_them() -> None:
+    async with AsyncExitStack() as stack:
+        sticky = {"cookie": "sid", "key": "secret", "max_age": "1h"}
+        pointsman = await web(stack, [{"id": name} for name in "abc"], sticky=sticky, balancer="random")
+        async with pointsman.session.get(pointsman.url) as response:
+            first = await response.text()
+            assert response.cookies["sid"]["max-age"] == "3600"
+            value = response.cookies["sid"].value
+        pointsman.session.cookie_jar.clear()
+        for _ in range(20):
+            async with pointsman.session.get(pointsman.url, headers={"Cookie": f"sid={value}"}) as response:
+                assert await response.text() == first
+                assert "Set-Cookie" not in response.headers
+        pool = pointsman.application.services["web"].pool
+        gone = next(one for one in pool.endpoints if one.instance.id == first)
+        gone.health.eject("probe", "for the test", 0.0)
+        pool._stale = True
+        async with pointsman.session.get(pointsman.url, headers={"Cookie": f"sid={value}"}) as response:
+            assert await response.text() != first
+            assert response.cookies["sid"].value != value
+
+
+async def test_a_key_that_cannot_be_read_is_an_error_that_says_which(tmp_path: Path) -> None:
+    services = {"web": {"discovery": {"static": ["127.0.0.1:9"]}, "sticky": {"key_file": "key"}}}
+    with pytest.raises(StickyKeyError, match=r"sticky\.key_file: .*key cannot be read: No such file"):
+        async with running({"services": services}, tmp_path):
+            pass
+    (tmp_path / "key").write_text("\n")
+    with pytest.raises(StickyKeyError, match="is empty"):
+        async with running({"services": services}, tmp_path):
+            pass
