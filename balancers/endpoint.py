@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from balancers.health import ANSWERS
 from discovery.instance import Availability
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Endpoint:
     def failed(self, kind: str, detail: str) -> str:
         """Count a failed request, by what it failed of; return why that should eject it, or ""."""
         self.suspect = True
-        if kind == "5xx":
+        if kind in ANSWERS:
             self.server_errors += 1
         elif kind == "connect":
             self.connect_failures += 1
@@ -85,6 +86,11 @@ class Endpoint:
         else:
             self.broken += 1
         return self.health.failed(kind, detail)
+
+    @property
+    def failures(self) -> int:
+        """How many requests it failed, answers of 5xx included."""
+        return self.server_errors + self.connect_failures + self.timeouts + self.malformed + self.broken
 
     def answered_well(self) -> None:
         """Take in that a request was answered, and not with 5xx; only needed while `suspect`."""

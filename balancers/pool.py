@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from balancers.choice import plainly
 from balancers.endpoint import Endpoint, Load
-from balancers.health import SERVER_ERROR, Health, Thresholds
+from balancers.health import ANSWERS, Health, Thresholds
+from balancers.outliers import Detection, Sample, outliers
 
 if TYPE_CHECKING:
     from random import Random
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from balancers.sticky import Sticky
     from discovery.instance import Instance, Snapshot
 
+CAUSES = ("probe", "5xx", "gateway", "local", "success_rate", "failure_percentage")  # of ejections
 _STEP = 0.02  # of a weight, by which it must have grown to be in force
 _ROUNDING = 1e-9  # 57 % of 100 are 57, and not 56.99999999999999
 
@@ -42,6 +44,7 @@ class Pool:
     that the registry offers are healthy, health is ignored and all of them are used; 0 never panics. Of endpoints with
     different priorities, the first level that would not panic is used, and the very first when all would.
     `max_ejection` is the share that may be ejected for what requests found; one always may while another one is left.
+    `detection` says when one does far worse than the others, and an ejection lasts up to `jitter` seconds longer.
     With `slow_start` an endpoint that joins others, or is readmitted, counts with a part of its weight at first, which
     `settle` lets grow. With `sticky` a request goes to the endpoint that its cookie names, while that is a candidate.
 
@@ -58,6 +61,8 @@ class Pool:
         sticky: Sticky | None = None,
         panic_threshold: float = 0.5,
         max_ejection: float = 0.1,
+        detection: Detection = Detection(),
+        jitter: float = 0.0,
         thresholds: Thresholds = Thresholds(),
         record: Record = lambda kind, endpoint, reason: None,
     ) -> None:
@@ -70,6 +75,8 @@ class Pool:
         self._random = random
         self._panic_threshold = panic_threshold
         self._max_ejection = max_ejection
+        self._detection = detection
+        self._jitter = jitter
         self._thresholds = thresholds
         self._record = record
         self.load = Load()  # of its endpoints together, those that have left and still have requests included
@@ -80,7 +87,9 @@ class Pool:
         self._stale = False
         self._known = False  # a snapshot has come
         self._timed: set[Endpoint] = set()  # those ejected for a time
-        self.ejections_by = {"probe": 0, "5xx": 0, "local": 0}  # of endpoints that have left, too
+        self._counts: dict[Endpoint, tuple[int, int]] = {}  # requests that ended and failures, when the interval began
+        self._interval_ends = 0.0
+        self.ejections_by = dict.fromkeys(CAUSES, 0)  # of endpoints that have left, too
 
     @property
     def ejections(self) -> int:
@@ -190,18 +199,15 @@ class Pool:
                 self._ejected(endpoint, "probe")
 
     def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float, since: float | None = None) -> None:
-        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, or answered with 5xx.
+        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, gateway (502 to 504), 5xx.
 
         `since` is when it was sent; left out, it counts as just sent.
         """
-        if endpoint.latency is not None and kind != SERVER_ERROR:
+        if endpoint.latency is not None and kind not in ANSWERS:
             endpoint.latency.failed(now - (now if since is None else since), now)
         reason = endpoint.failed(kind, detail)
         if reason and self._may_eject(endpoint):
-            cause = "5xx" if kind == SERVER_ERROR else "local"
-            endpoint.health.eject(cause, reason, now)
-            self._timed.add(endpoint)
-            self._ejected(endpoint, cause)
+            self._eject(endpoint, endpoint.health.blame, reason, now)
 
     def settle(self, now: float) -> None:
         """Readmit those whose time is over, and do now what the next pick would do first, so that panic is told of."""
@@ -209,6 +215,8 @@ class Pool:
             self._timed.discard(endpoint)
             if endpoint.health.expire(now):
                 self._readmitted(endpoint)
+        if self._detection.is_on and now >= self._interval_ends:
+            self._judge(now)
         for endpoint in list(self._warming):
             self._weigh(endpoint, now)
         self._refresh()
@@ -224,6 +232,30 @@ class Pool:
         most = max(int(self._max_ejection * len(offered) + _ROUNDING), 1)
         out = sum(1 for other in self._timed if other.offered)
         return out < most and any(other.pickable for other in offered if other is not endpoint)
+
+    def _eject(self, endpoint: Endpoint, cause: str, reason: str, now: float) -> None:
+        """Take one out for a time, for what requests found."""
+        endpoint.health.eject(cause, reason, now, self._jitter and self._jitter * self._random.random())
+        self._timed.add(endpoint)
+        self._ejected(endpoint, cause)
+
+    def _judge(self, now: float) -> None:
+        """Compare what the endpoints did since the last time, and eject those that did far worse."""
+        before, self._counts = self._counts, {}
+        samples: list[Sample] = []
+        for endpoint in self._endpoints.values():
+            ended, failures = endpoint.requests - endpoint.in_flight, endpoint.failures
+            self._counts[endpoint] = (ended, failures)
+            ended_before, failures_before = before.get(endpoint, (0, 0))
+            if endpoint.pickable and ended > ended_before:
+                # A try that was given up may have ended as a failure before this, and be counted in this interval.
+                failed = min(failures - failures_before, ended - ended_before)
+                samples.append(Sample(endpoint, ended - ended_before, failed))
+        if self._interval_ends:
+            for one in outliers(samples, self._detection):
+                if self._may_eject(one.endpoint):
+                    self._eject(one.endpoint, one.cause, one.reason, now)
+        self._interval_ends = now + self._detection.interval
 
     def _ejected(self, endpoint: Endpoint, cause: str) -> None:
         self.ejections_by[cause] += 1

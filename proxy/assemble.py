@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from balancers.choice import plainly
 from balancers.health import Thresholds
+from balancers.outliers import Detection
 from balancers.overrides import Override
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from balancers.pool import Pool
@@ -200,7 +201,9 @@ def _service(
         must_pass_first=probe is not None and probe.initial == "fail",
         consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
         consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
+        consecutive_gateway=passive.consecutive_gateway_errors if passive.enabled else 0,
         base_ejection_time=passive.base_ejection_time,
+        max_ejection_time=passive.max_ejection_time,
     )
     pool = Pool(
         find(wanted.balancer.type, wanted.balancer.options, time.monotonic),
@@ -210,6 +213,8 @@ def _service(
         sticky=_sticky(wanted.sticky),
         panic_threshold=wanted.health.panic_threshold,
         max_ejection=passive.max_ejection_percent,
+        detection=_detection(passive),
+        jitter=passive.ejection_jitter,
         thresholds=thresholds,
         record=lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason),
     )
@@ -231,6 +236,8 @@ def _service(
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
         overrides=tuple(_override(override) for override in wanted.overrides),
     )
+    service.panic_header = wanted.health.panic_header
+    service.adds = service.panic_header or pool.sticky is not None
     service.ready_from_state = config.ready_from_state
     service.sources = tuple(_sources(service, wanted, journal, state))
     return service
@@ -285,6 +292,18 @@ def _compose(wanted: model.Service) -> Compose:
 
 def _slow_start(wanted: balancing.SlowStart | None) -> SlowStart | None:
     return SlowStart(wanted.window, wanted.aggression, wanted.min_weight) if wanted else None
+
+
+def _detection(wanted: model.Passive) -> Detection:
+    return Detection(
+        wanted.interval,
+        success_rate_factor=wanted.success_rate_factor if wanted.enabled else 0.0,
+        success_rate_hosts=wanted.success_rate_min_endpoints,
+        success_rate_volume=wanted.success_rate_min_requests,
+        failure_share=wanted.failure_percentage if wanted.enabled else 0.0,
+        failure_hosts=wanted.failure_percentage_min_endpoints,
+        failure_volume=wanted.failure_percentage_min_requests,
+    )
 
 
 def _sticky(wanted: balancing.Sticky | None) -> Sticky | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from discovery.instance import Instance, Snapshot
     from discovery.joined import Joined
     from discovery.keeper import Keeper
+    from proxy.http.heads import RequestHead
     from proxy.prober import Prober
 
 
@@ -47,6 +48,8 @@ class Service:
 
     sources: tuple[Source, ...] = ()
     joined: Joined | None = None
+    panic_header = False  # whether responses say that health is ignored
+    adds = False  # whether responses may get fields of ours that hang on who answers: see `added`
     ready_from_state = False  # whether it is ready with what an earlier process knew
 
     def __init__(
@@ -87,6 +90,16 @@ class Service:
             self.prober.follow(change, self.pool)
         if self.places is not None:
             self.places.wake()
+
+    def added(self, request: RequestHead, endpoint: Endpoint) -> list[bytes]:
+        """Return the fields that a response gets."""
+        fields = []
+        sticky = self.pool.sticky
+        if sticky is not None and (cookie := sticky.set_cookie(request, endpoint)):
+            fields.append(cookie)
+        if self.panic_header and self.pool.panic:
+            fields.append(b"X-Pointsman-Panic: true")
+        return fields
 
     def answers(self, instance: Instance) -> bool | None:
         """Tell whether a source's instance answers our probes; None if that is not known."""

@@ -187,7 +187,8 @@ class Dispatch:
         failure = f"the instance answered {status}"
         repeats = status in service.retries.statuses
         if status >= 500:
-            service.pool.failed(endpoint, "5xx", f"answered {status}", time.monotonic())
+            kind = "gateway" if 502 <= status <= 504 else "5xx"
+            service.pool.failed(endpoint, kind, f"answered {status}", time.monotonic())
         if (status >= 500 or repeats) and self._hand_over(failure, 502, "complete"):
             return True
         if not repeats or not self._may_repeat():

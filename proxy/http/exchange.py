@@ -202,9 +202,8 @@ class Exchange(Dispatch):
                 framed = content
         else:
             framed = content
-        sticky = self.service.pool.sticky
-        if sticky is not None and (cookie := sticky.set_cookie(request, endpoint)):
-            lines.append(cookie)
+        if self.service.adds:
+            lines += self.service.added(request, endpoint)
         if status == 426 and (offered := tunnelled(response.upgrade)) and request.minor_version:
             lines.append(b"Connection: Upgrade\r\nUpgrade: " + b", ".join(offered))  # RFC 9110 15.5.22 wants it there
         if not self.request_whole:
@@ -252,9 +251,8 @@ class Exchange(Dispatch):
             fields = [field for field in response.fields if not field.lower().startswith(b"content-length:")]
         endpoint = self.endpoint
         assert endpoint is not None
-        sticky = self.service.pool.sticky
-        if sticky is not None and (cookie := sticky.set_cookie(request, endpoint)):
-            fields = [*fields, cookie]
+        if self.service.adds:
+            fields = [*fields, *self.service.added(request, endpoint)]
         if endpoint.suspect:
             endpoint.answered_well()
         if self.marks is not None:

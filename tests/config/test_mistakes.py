@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from balancers.policies import names
 from config.discovery import SOURCES_LISTED
 from config.errors import ConfigError, Problem
+from config.model import Passive
 from proxy.assemble import check_balancers
 from tests.config.reading import CONTRACT, SMALL, config_of, errors_of
 
@@ -171,8 +172,8 @@ MISTAKES = {
     ],
     SMALL + "    health: {passive: false}": [
         (
-            "p.yaml:6: services.web.health.passive: must be a mapping, not false; valid keys are: base_ejection_time, "
-            "consecutive_5xx, consecutive_local_failures, enabled, max_ejection_percent"
+            "p.yaml:6: services.web.health.passive: must be a mapping, not false; valid keys are: "
+            f"{', '.join(sorted(Passive.model_fields))}"
         )
     ],
     SMALL + "    health: {passive: {consecutive_5xx: 1001, base_ejection_time: 0s, max_ejection_percent: 10}}": [

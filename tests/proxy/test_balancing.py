@@ -104,3 +104,17 @@ async def test_a_key_that_cannot_be_read_is_an_error_that_says_which(tmp_path: P
     with pytest.raises(StickyKeyError, match="is empty"):
         async with running({"services": services}, tmp_path):
             pass
+
+
+async def test_a_panic_shows_in_the_responses_of_those_who_ask_for_it() -> None:
+    async with AsyncExitStack() as stack:
+        pointsman = await web(stack, [{"id": name} for name in "ab"], health={"panic_header": True})
+        async with pointsman.session.get(pointsman.url) as response:
+            assert "X-Pointsman-Panic" not in response.headers
+        pool = pointsman.application.services["web"].pool
+        for one in pool.endpoints:
+            one.health.eject("probe", "for the test", 0.0)
+        pool._stale = True
+        async with pointsman.session.get(pointsman.url) as response:
+            assert response.status == 200
+            assert response.headers["X-Pointsman-Panic"] == "true"
