@@ -20,6 +20,7 @@ http            such a list at a URL, looked at again and again
 consul/         services in Consul, by blocking queries
 dns/            addresses and SRV records of a name, asked for again whenever their TTL has passed
 etcd/           services in etcd, by a watch of their keys
+kubernetes/     services in Kubernetes, by a watch of their EndpointSlices
 mesos/          tasks in Mesos, by a subscription to the leading master
 marathon/       apps in Marathon, read again whenever its events say so
 labels, login   what several registries have in common: labels that are for us, a user's name and password
