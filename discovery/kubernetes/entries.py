@@ -93,7 +93,7 @@ def _port(ports: list[dict[str, Any]], wanted: str | int | None) -> tuple[int, s
     fitting = [port for port in ports if _text(port, "protocol") in ("", "TCP")]
     if isinstance(wanted, int):
         # A slice that names no port restricts none: a headless Service without ports makes such ones.
-        found = [port for port in fitting if port.get("port") in (wanted, None)] or ([] if fitting else [{}])
+        found = [port for port in fitting if port.get("port") in (wanted, None)] or ([] if ports else [{}])
     elif wanted is not None:
         found = [port for port in fitting if _text(port, "name") == wanted]
     else:

@@ -63,7 +63,7 @@ class _Context:
         self._user = _named(whole, "users", "user", user) if user else {}
         for holder, unsupported in ((self._cluster, UNSUPPORTED_CLUSTER), (self._user, UNSUPPORTED_USER)):
             if strange := [key for key in unsupported if holder.get(key)]:
-                raise KubernetesError(f"{' and '.join(strange)} of the context {show(name)} are not supported")
+                raise KubernetesError(f"the context {show(name)} has {' and '.join(strange)}, which we do not support")
         self.plugin = self._user.get("exec")
 
     def access(self, given: plugin.Credential) -> Access:
