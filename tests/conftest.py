@@ -135,6 +135,15 @@ def kubernetes(
     server.kill()  # it would take its time
 
 
+@pytest.fixture
+def own_kubernetes(kubernetes_program: Path, tmp_path: Path) -> Iterator[kubernetes_server.KubernetesServer]:
+    """An API server for one test, which may stop it, wipe it and start it again."""
+    server = kubernetes_server.KubernetesServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture(scope="session")
 def unbound_program(request: pytest.FixtureRequest) -> Path:
     """The name server's program; skips what needs it when it cannot be had."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from discovery.instance import Availability
-from discovery.keeper import Keeper
 from discovery.kubernetes import KubernetesRegistry
 from discovery.kubernetes.access import Access, trusting
 from discovery.kubernetes.api import ApiServer, GoneError
@@ -17,7 +16,7 @@ from discovery.kubernetes.registry import PACE
 from discovery.kubernetes.slices import PAGE, Slices
 from discovery.registry import RegistryError
 from tests.discovery.kubernetes.service import Service, endpoint
-from tests.discovery.watching import eventually, first, has, ids, only, until, watching
+from tests.discovery.watching import first, has, ids, only, until, watching
 from tests.servers.kubernetes import TOKEN, KubernetesServer
 from tests.servers.ports import free_port
 
@@ -50,28 +49,6 @@ def troubled(kubernetes_program: Path, tmp_path_factory: pytest.TempPathFactory)
     server.start()
     yield server
     server.kill()
-
-
-class Kept:
-    """A service that a keeper keeps, while a `with` block lasts."""
-
-    def __init__(self, registry: KubernetesRegistry) -> None:
-        self.published: list[Snapshot] = []
-        self.events: list[str] = []
-        self.keeper = Keeper(
-            "web", registry, "web", self.published.append, hold=300, journal=lambda kind, _: self.events.append(kind)
-        )
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.keeper.run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    def shows(self, *names: str) -> bool:
-        return bool(self.published) and ids(self.published[-1]) == set(names)
 
 
 async def test_a_pod(service: Service):
@@ -251,28 +228,6 @@ async def test_an_api_server_that_stops_answering(troubled: KubernetesServer, tm
                 await until(watch, has("never"))
         finally:
             troubled.thaw()
-
-
-async def test_a_cluster_that_is_away_and_comes_back_without_its_objects(troubled: KubernetesServer, tmp_path: Path):
-    server, service = troubled, Service(troubled, tmp_path)
-    service.put("10.0.0.1")
-    async with Kept(service.registry()) as kept:
-        await eventually(lambda: kept.shows("10.0.0.1:80"))
-        await asyncio.to_thread(server.kill)
-        await eventually(lambda: bool(kept.keeper.error))
-        await asyncio.to_thread(server.start)
-        await eventually(lambda: not kept.keeper.error)
-        service.put("10.0.0.1", "10.0.0.2")
-        await eventually(lambda: kept.shows("10.0.0.1:80", "10.0.0.2:80"))
-        await asyncio.to_thread(server.kill)
-        server.wipe()
-        await asyncio.to_thread(server.start)
-        await eventually(lambda: kept.keeper.held_since is not None)
-        assert kept.shows("10.0.0.1:80", "10.0.0.2:80")
-        server.add_namespace(service.namespace)
-        service.put("10.0.0.3")
-        await eventually(lambda: kept.shows("10.0.0.3:80"))
-    assert "empty_held" in kept.events
 
 
 async def test_an_api_server_that_is_away():
