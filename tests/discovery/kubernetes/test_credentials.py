@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from discovery.kubernetes import KubernetesRegistry
 from discovery.registry import RegistryError
 from tests.discovery.kubernetes.service import Service
 from tests.discovery.watching import first, has, until, watching
 from tests.servers.kubernetes import TOKEN
+from tests.servers.program import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +30,15 @@ def service(kubernetes: KubernetesServer, tmp_path: Path) -> Service:
     return service
 
 
+async def may_read(registry: KubernetesRegistry) -> bool:
+    """Tell whether the API server, which watches the roles itself, lets the registry's account read by now."""
+    async with watching(registry) as watch:
+        try:
+            return bool((await first(watch)).instances)
+        except RegistryError:
+            return False
+
+
 async def test_a_pod_whose_service_account_may_not_read_until_it_may(service: Service):
     service.server.add_account(service.namespace, "reader")
     registry = service.pod("reader")
@@ -38,20 +50,29 @@ async def test_a_pod_whose_service_account_may_not_read_until_it_may(service: Se
         "; a Role must grant the verbs list and watch on endpointslices of the group discovery.k8s.io"
     )
     service.server.let_read(service.namespace, "reader")
-
-    async def may_read() -> bool:
-        async with watching(registry) as watch:
-            try:
-                return has("10.0.0.1:80")(await first(watch))
-            except RegistryError:
-                return False
-
-    while not await may_read():  # the API server itself watches the roles
+    while not await may_read(registry):
         pass
     async with watching(registry) as watch:
         await first(watch)
         service.put("10.0.0.1", "10.0.0.2")
         await until(watch, has("10.0.0.1:80", "10.0.0.2:80"))
+
+
+async def test_the_manifest_of_the_documentation_grants_what_is_needed(service: Service):
+    server = service.server
+    page = (ROOT / "docs/registries/kubernetes.md").read_text()
+    (manifest,) = (block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: List" in block)
+    for item in yaml.safe_load(manifest.replace("namespace: shop", f"namespace: {service.namespace}"))["items"]:
+        group = item["apiVersion"] if "/" in item["apiVersion"] else ""
+        root = f"/apis/{group}" if group else "/api/v1"
+        server.call("POST", f"{root}/namespaces/{service.namespace}/{item['kind'].lower()}s", item)
+    registry = service.pod("pointsman")
+    while not await may_read(registry):
+        pass
+    async with watching(registry) as watch:
+        assert has("10.0.0.1:80")(await first(watch))
+        service.put("10.0.0.2")
+        await until(watch, has("10.0.0.2:80"))
 
 
 async def test_a_token_that_is_wrong_is_an_error_until_its_file_holds_the_right_one(service: Service):
