@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -340,6 +341,15 @@ async def test_a_token_that_is_renewed_between_question_and_refusal(tmp_path: Pa
         async with watching(KubernetesRegistry(kubeconfig=world.kubeconfig)) as watch:
             assert has(A)(await first(watch))
     assert tokens[:2] == [f"Bearer {HIDDEN}", "Bearer renewed"]
+
+
+def test_a_connection_that_is_silent_is_asked_whether_the_other_side_is_still_there():
+    """Half a minute after the last sign of life it is given up: long before the watch would be missed."""
+    with api._open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 443))) as opened:
+        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        silence, again, questions = (opened.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+    assert silence + again * questions == 30
 
 
 async def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path):
