@@ -136,12 +136,13 @@ def kubernetes(
 
 
 @pytest.fixture
-def own_kubernetes(kubernetes_program: Path, tmp_path: Path) -> Iterator[kubernetes_server.KubernetesServer]:
-    """An API server for one test, which may stop it, wipe it and start it again."""
-    server = kubernetes_server.KubernetesServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+def own_kubernetes(kubernetes: kubernetes_server.KubernetesServer) -> Iterator[kubernetes_server.KubernetesServer]:
+    """The same API server, for one test that may stop it, freeze it, wipe it and start it again.
+
+    A start takes seconds, and no test needs what another one wrote.
+    """
+    yield kubernetes
+    kubernetes.bring_back()
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,14 @@ class KubernetesServer:
         """Drop all objects, while it does not run."""
         self.etcd.wipe()
 
+    def bring_back(self) -> None:
+        """Let it run, whatever was done to it."""
+        if self._process.is_running:
+            self.thaw()
+        else:
+            self.kill()
+            self.start()
+
     def restart_alone(self) -> None:
         """Start the API server anew, over the etcd that runs on: its cache of what happened is gone."""
         self._process.kill()

@@ -17,14 +17,15 @@ from discovery.kubernetes.slices import PAGE, Slices
 from discovery.registry import RegistryError
 from tests.discovery.kubernetes.service import Service, endpoint
 from tests.discovery.watching import first, has, ids, only, until, watching
-from tests.servers.kubernetes import TOKEN, KubernetesServer
+from tests.servers.kubernetes import TOKEN
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from discovery.instance import Snapshot
+    from tests.servers.kubernetes import KubernetesServer
 
 
 @pytest.fixture
@@ -40,15 +41,6 @@ def access_to(service: Service) -> Callable[[], Awaitable[Access]]:
         return Access(service.server.address, service.namespace, trusting(authority), token=TOKEN)
 
     return load
-
-
-@pytest.fixture(scope="module")
-def troubled(kubernetes_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesServer]:
-    """A server that the tests of this file may stop, freeze and wipe, and leave running."""
-    server = KubernetesServer(tmp_path_factory.mktemp("troubled"))
-    server.start()
-    yield server
-    server.kill()
 
 
 async def test_a_pod(service: Service):
@@ -178,9 +170,9 @@ async def test_a_watch_goes_on_where_the_last_one_ended(service: Service):
         assert (await first(watch)).continuous
 
 
-async def test_what_was_compacted_away_is_gone_in_both_places(troubled: KubernetesServer, tmp_path: Path):
+async def test_what_was_compacted_away_is_gone_in_both_places(own_kubernetes: KubernetesServer, tmp_path: Path):
     """What a long break comes to: neither the rest of a list nor the events since then are remembered."""
-    server, service = troubled, Service(troubled, tmp_path)
+    server, service = own_kubernetes, Service(own_kubernetes, tmp_path)
     for number in range(PAGE + 1):
         service.put(f"10.0.0.{number + 1}", name=f"web-{number}")
     async with ApiServer(access_to(service), 5.0) as api:
@@ -216,18 +208,18 @@ async def test_bookmarks_take_the_version_on(service: Service):
     assert has("10.0.0.1:80")(slices.snapshot(continuous=True))
 
 
-async def test_an_api_server_that_stops_answering(troubled: KubernetesServer, tmp_path: Path):
-    service = Service(troubled, tmp_path)
+async def test_an_api_server_that_stops_answering(own_kubernetes: KubernetesServer, tmp_path: Path):
+    service = Service(own_kubernetes, tmp_path)
     service.put("10.0.0.1")
     async with service.watch(watch=1, slack=0.5, timeout=1) as watch:
         await first(watch)
         await first(watch)  # the first watch was ended, and the next one begins
-        troubled.freeze()
+        own_kubernetes.freeze()
         try:
             with pytest.raises(RegistryError, match=r"was not ended within 1\.5 s: its connection is dead|no answer"):
                 await until(watch, has("never"))
         finally:
-            troubled.thaw()
+            own_kubernetes.thaw()
 
 
 async def test_an_api_server_that_is_away():
