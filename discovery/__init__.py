@@ -10,6 +10,7 @@ here            which address of this machine others reach it at
 catalog         a second thing that some registries can do: say which services they hold
 guard           what the keeper decides by: a set that lost many instances may be a registry's mistake, and is held back
 pace            what else it decides by: changes that follow each other closely are passed on together
+news            what tells whoever waits that there is something to pass on
 freshness       how soon they were, for the metrics
 stored, state   the last good sets on disk, for the next process: what a file looks like; the folder and its writer
 backoff, rate   how long to wait after a failure; how often a registry may be asked

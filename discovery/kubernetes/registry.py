@@ -11,6 +11,7 @@ answers, of slices; HTTP and JSON of api; where the server is, and who we are, o
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import re
 from contextlib import aclosing
@@ -21,7 +22,10 @@ from config.units import show
 from discovery.kubernetes.access import SERVICE_ACCOUNT, KubernetesError, in_cluster
 from discovery.kubernetes.api import ApiServer, GoneError
 from discovery.kubernetes.kubeconfig import read_kubeconfig
+from discovery.kubernetes.listing import list_services
 from discovery.kubernetes.slices import Slices
+from discovery.news import News
+from discovery.pace import PACE
 from discovery.rate import TokenBucket
 from discovery.registry import RegistryError
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
     from pathlib import Path
 
+    from discovery.catalog import Listed
     from discovery.instance import Snapshot
     from discovery.kubernetes.access import Access
 
@@ -36,7 +41,6 @@ TIMEOUT = 5.0  # seconds
 WATCH = 60  # seconds after which the API server is to end a watch; a sign of life
 SLACK = 10.0  # seconds that it may take beyond that
 SHORTEST = 1.0  # seconds; a watch that ends before, with nothing said, is no good one (kubernetes/kubernetes#104171)
-PACE = 0.05  # seconds from one snapshot to the next; changes between the two come together
 BATCH = 100  # events that are read at a stretch
 EXPIRIES = 5  # lists in a row that are out of date before they can be watched; then something is wrong
 # Lists and watches that are begun a second, and so many at once: nothing that a server says makes us ask without end.
@@ -96,14 +100,25 @@ class KubernetesRegistry:
         except KubernetesError as error:
             raise RegistryError(f"{where}: {error}") from error
 
+    async def services(self, below: str) -> tuple[Listed, ...]:
+        """List the services of the namespace. Raises RegistryError."""
+        try:
+            async with ApiServer(self._access, self._timeout) as api:
+                return await list_services(api, self._path(api))
+        except KubernetesError as error:
+            raise RegistryError(f"Kubernetes: {error}") from error
+
+    def _path(self, api: ApiServer) -> str:
+        namespace = self._namespace or api.access.namespace
+        return f"/apis/discovery.k8s.io/v1/namespaces/{quote(namespace, safe='')}/endpointslices"
+
     async def _access(self) -> Access:
         if self._kubeconfig is not None:
             return await read_kubeconfig(self._kubeconfig, self._context)
         return await asyncio.to_thread(in_cluster, self._environ, self._service_account)
 
     async def _follow(self, api: ApiServer, service: str) -> AsyncGenerator[Snapshot, None]:
-        namespace = self._namespace or api.access.namespace
-        path = f"/apis/discovery.k8s.io/v1/namespaces/{quote(namespace, safe='')}/endpointslices"
+        path = self._path(api)
         zone = await self._find_zone(api)
         bucket = TokenBucket(RATE, BURST)
         expiries = 0
@@ -116,9 +131,9 @@ class KubernetesRegistry:
                 # What happened before the list was made, nobody told us.
                 yield slices.snapshot(continuous=False)
                 async with aclosing(self._moments(api, path, slices, bucket)) as moments:
-                    async for _ in moments:
+                    async for arrived in moments:
                         expiries = 0
-                        yield slices.snapshot(continuous=True)
+                        yield dataclasses.replace(slices.snapshot(continuous=True), arrived=arrived)
             except GoneError as error:
                 expiries += 1
                 if expiries == EXPIRIES:
@@ -126,26 +141,25 @@ class KubernetesRegistry:
 
     async def _moments(
         self, api: ApiServer, path: str, slices: Slices, bucket: TokenBucket
-    ) -> AsyncGenerator[None, None]:
-        """Keep the slices as the API server has them, and yield at the moments for a snapshot."""
-        news = asyncio.Event()
+    ) -> AsyncGenerator[float, None]:
+        """Keep the slices as the API server has them; yield when there is a snapshot to make, with its news' time."""
+        news = News()
         task = asyncio.create_task(self._receive(api, path, slices, bucket, news))
-        task.add_done_callback(lambda _: news.set())
+        task.add_done_callback(lambda _: news.tell())
         try:
             while True:
                 await news.wait()
                 news.clear()
                 if task.done():
                     task.result()
-                yield
+                yield news.since
+                # The keeper would wait as long with the next one; so no set is put together that nobody sees.
                 await asyncio.sleep(PACE)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _receive(
-        self, api: ApiServer, path: str, slices: Slices, bucket: TokenBucket, news: asyncio.Event
-    ) -> None:
+    async def _receive(self, api: ApiServer, path: str, slices: Slices, bucket: TokenBucket, news: News) -> None:
         """Watch, again and again from where the last watch ended; never returns."""
         loop = asyncio.get_running_loop()
         while True:
@@ -155,13 +169,13 @@ class KubernetesRegistry:
             async with api.stream(path, question, self._watch + self._slack) as messages:
                 async for message in messages:
                     slices.changed(message)
-                    news.set()
+                    news.tell()
                     count += 1
                     if count % BATCH == 0:
                         await asyncio.sleep(0)  # a burst of changes is no reason to keep requests waiting
             if not count and loop.time() - began < min(SHORTEST, self._watch / 2):
                 raise KubernetesError("the watch was closed at once, with nothing said")
-            news.set()
+            news.tell()
 
     async def _find_zone(self, api: ApiServer) -> str:
         """Return our zone; with `auto`, that of the node that we run on."""

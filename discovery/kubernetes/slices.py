@@ -27,11 +27,42 @@ LONGEST_TEXT = 4096  # characters of a resourceVersion and of what continues a l
 Message = dict[str, Any]
 
 
+class Pages:
+    """The pages of a list of slices, all of one moment: `question` is asked and the answer read while it `has_more`."""
+
+    def __init__(self, selector: str) -> None:
+        self._selector = selector
+        self._continue = ""
+        self.has_more = True
+        self.version = ""  # the resourceVersion of that moment
+
+    def question(self) -> dict[str, str]:
+        """Return the query of the next page."""
+        question = {"labelSelector": self._selector, "limit": str(PAGE)}
+        return {**question, "continue": self._continue} if self._continue else question
+
+    def read(self, answer: Message) -> list[Message]:
+        """Return the slices of a page."""
+        metadata = _object(answer, "metadata")
+        self.version = _opaque(metadata, "resourceVersion")
+        items = answer.get("items")
+        if items is None:  # Go writes an empty list so
+            items = []
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise KubernetesError(f"items must be a list of objects, not {show(items)}")
+        self.has_more = bool(metadata.get("continue"))
+        if self.has_more:
+            if not items:
+                raise KubernetesError("a page without slices says that there are more")
+            self._continue = _opaque(metadata, "continue")
+        return items
+
+
 class Slices:
     """The slices of `service`, as far as the API server told.
 
-    First `list_question` is asked and the answer given to `listed`, until there is no more. All pages are of one
-    moment. Then the events of the watch that `watch_question` opens go to `changed`, in order. Every method that reads
+    First the list is read, page after page: `list_question` is asked, and the answer given to `listed`, until there is
+    no more. Then the events of the watch that `watch_question` opens go to `changed`, in order. Every method that reads
     an answer raises KubernetesError when it makes no sense, and GoneError when the slices must be listed anew.
 
     `port` is the name or the number of the port to use; None: the only one. `family` and `zone`: see choice.
@@ -39,40 +70,30 @@ class Slices:
 
     def __init__(self, service: str, *, port: str | int | None = None, family: str = "auto", zone: str = "") -> None:
         self._service = service
+        self._selector = f"kubernetes.io/service-name={service}"
         self._port = port
         self._family = family
         self._zone = zone
-        self._continue = ""
+        self._pages = Pages(self._selector)
         self._slices: dict[str, Slice] = {}
         self._endpoints = 0
         self.version = ""  # the resourceVersion of the last change that is known
 
     def list_question(self) -> dict[str, str]:
         """Return the query of the next page."""
-        question = {"labelSelector": f"kubernetes.io/service-name={self._service}", "limit": str(PAGE)}
-        return {**question, "continue": self._continue} if self._continue else question
+        return self._pages.question()
 
     def listed(self, answer: Message) -> bool:
         """Take a page, and tell whether there are more."""
-        metadata = _object(answer, "metadata")
-        self.version = _opaque(metadata, "resourceVersion")
-        items = answer.get("items")
-        if items is not None and (not isinstance(items, list) or not all(isinstance(item, dict) for item in items)):
-            raise KubernetesError(f"items must be a list of objects, not {show(items)}")
-        for item in items or ():
+        for item in self._pages.read(answer):
             self._put(item)
-        if metadata.get("continue"):
-            if not items:
-                raise KubernetesError("a page without slices says that there are more")
-            self._continue = _opaque(metadata, "continue")
-            return True
-        self._continue = ""
-        return False
+        self.version = self._pages.version
+        return self._pages.has_more
 
     def watch_question(self, seconds: int) -> dict[str, str]:
         """Return the query that opens the watch of what follows, which the server ends after so many seconds."""
         return {
-            "labelSelector": f"kubernetes.io/service-name={self._service}",
+            "labelSelector": self._selector,
             "watch": "1",
             "resourceVersion": self.version,
             "allowWatchBookmarks": "true",

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from discovery.catalog import Listed
 from discovery.instance import Availability
 from discovery.kubernetes import KubernetesRegistry
 from discovery.kubernetes.access import Access, trusting
 from discovery.kubernetes.api import ApiServer, GoneError
-from discovery.kubernetes.registry import PACE
 from discovery.kubernetes.slices import PAGE, Slices
+from discovery.pace import PACE
 from discovery.registry import RegistryError
+from proxy.cli import main
 from tests.discovery.kubernetes.service import Service, endpoint
 from tests.discovery.watching import first, has, ids, only, until, watching
 from tests.servers.kubernetes import TOKEN
@@ -129,6 +133,28 @@ async def test_more_slices_than_fit_on_a_page(service: Service):
         assert len((await first(watch)).instances) == count
         service.delete("web-0")
         await until(watch, lambda snapshot: len(snapshot.instances) == count - 1)
+
+
+async def test_the_services_of_a_namespace(service: Service):
+    registry = service.registry()
+    assert await registry.services("") == ()
+    service.put("10.0.0.1", "10.0.0.2")
+    service.put("10.0.0.2", "10.0.0.3", name="web-2")
+    service.put("fd00::1", name="web-6", family="IPv6")
+    service.name = "shop"
+    for number in range(PAGE):
+        service.put(name=f"shop-{number}")
+    assert await registry.services("") == (Listed("shop", 0), Listed("web", 3))
+
+
+def test_what_the_command_line_shows(service: Service):
+    service.put("10.0.0.1", endpoint("10.0.0.2", conditions={"ready": False}))
+    kubeconfig = service.server.kubeconfig(service.folder / "kubeconfig")
+    where = (f"kubernetes:{kubeconfig}", "-o", f"namespace={service.namespace}", "--json")
+    found = json.loads(CliRunner().invoke(main, ["discover", where[0], "web", *where[1:]]).stdout)
+    assert [(one["address"], one["state"]) for one in found["instances"]] == [("10.0.0.1", "up"), ("10.0.0.2", "down")]
+    listed = json.loads(CliRunner().invoke(main, ["services", *where]).stdout)
+    assert listed == [{"name": "web", "instances": 2, "tags": []}]
 
 
 async def test_ten_thousand_changes_end_in_the_true_set_and_come_in_few_snapshots(service: Service):
