@@ -16,7 +16,7 @@ speed: .venv/installed
 	$(BIN)/pytest -q -s -p no:logging tests/discovery/speed.py
 
 # The API server that the tests of Kubernetes run against, from Go modules into the cache folder: three minutes on two
-# cores, once. Without it those tests are skipped.
+# cores and 3 GB of disk meanwhile, once. Without it those tests are skipped.
 kube-apiserver: .venv/installed
 	@$(BIN)/python -m tests.servers.kubernetes
 

@@ -170,6 +170,10 @@ async def test_the_zone_of_our_node(service: Service):
     async with service.watch(zone="auto", environ={}) as watch:
         with pytest.raises(RegistryError, match="NODE_NAME does not name our node"):
             await first(watch)
+    server.call("POST", "/api/v1/nodes", {"metadata": {"name": f"{node}-2"}})
+    async with service.watch(zone="auto", environ={"NODE_NAME": f"{node}-2"}) as watch:
+        with pytest.raises(RegistryError, match=r"has no label topology\.kubernetes\.io/zone; name the zone"):
+            await first(watch)
     async with service.watch(zone="auto", environ={"NODE_NAME": "nobody"}) as watch:
         with pytest.raises(RegistryError, match='HTTP 404: nodes "nobody" not found'):
             await first(watch)
