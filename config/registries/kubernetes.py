@@ -11,7 +11,9 @@ from config.units import PathText, PositiveDuration, show
 
 
 def _port(value: Any) -> str | int:
-    """Read the name or the number of a port."""
+    """Read the name or the number of a port; no name consists of digits."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 5:
+        value = int(value)
     is_number = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
     if is_number or (isinstance(value, str) and value and value.isprintable()):
         return value  # type: ignore[no-any-return]

@@ -41,6 +41,9 @@ def test_kubernetes():
     assert short is not None
     assert (short.port, short.namespace, short.kubeconfig, short.zone) == ("http", None, None, None)
     assert short.family == "auto"
+    quoted = discovery("kubernetes: {service: web, port: '${PORT}'}", PORT="8080").kubernetes
+    assert quoted is not None
+    assert quoted.port == 8080
 
 
 def test_http():
