@@ -19,6 +19,7 @@ _ROUTE_HOST = re.compile(rf"(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-f
 _URL_PATH = re.compile(r"/[!-~]*")  # visible ASCII
 _DNS_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*\.?")
+_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # of a Service or a namespace: RFC 1123
 _LONGEST_DNS_NAME = 253  # characters, without the dot at the end (RFC 1035, section 2.3.4)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token (RFC 9110, section 5.6.2)
 _HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
@@ -205,6 +206,12 @@ def _etcd_prefix(prefix: str) -> str:
     return prefix
 
 
+def _kubernetes_name(name: str) -> str:
+    if not _KUBERNETES_NAME.fullmatch(name):
+        raise ValueError(f"must be a name of 1 to 63 characters of a-z, 0-9 and '-', such as web, not {show(name)}")
+    return name
+
+
 def _password(password: SecretStr) -> SecretStr:
     if not password.get_secret_value():
         raise ValueError("must not be empty: set the variable that it is taken from")
@@ -256,5 +263,10 @@ EtcdPrefix = Annotated[
     str,
     AfterValidator(_etcd_prefix),
     WithJsonSchema({"type": "string", "pattern": "/$", "examples": ["/services/web/"]}),
+]
+KubernetesName = Annotated[
+    str,
+    AfterValidator(_kubernetes_name),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}),
 ]
 Password = Annotated[SecretStr, AfterValidator(_password)]

@@ -10,6 +10,7 @@ from discovery.etcd import EtcdRegistry
 from discovery.file import FileRegistry
 from discovery.http import HttpRegistry
 from discovery.instance import Instance
+from discovery.kubernetes import KubernetesRegistry
 from discovery.login import BasicLogin
 from discovery.marathon import MarathonRegistry
 from discovery.marathon.apps import Wanted as WantedApp
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from config.registries.dns import Dns
     from config.registries.etcd import Etcd
     from config.registries.http import Http
+    from config.registries.kubernetes import Kubernetes
     from config.registries.marathon import Marathon
     from config.registries.mesos import Mesos
     from config.registries.static import StaticInstance
@@ -83,6 +85,19 @@ def _etcd(service: str, wanted: Etcd) -> Watched:
         timeout=wanted.timeout,
     )
     return registry, wanted.prefix
+
+
+def _kubernetes(service: str, wanted: Kubernetes) -> Watched:
+    registry = KubernetesRegistry(
+        namespace=wanted.namespace or "",
+        port=wanted.port,
+        kubeconfig=wanted.kubeconfig,
+        context=wanted.context or "",
+        family=wanted.family,
+        zone=wanted.zone or "",
+        timeout=wanted.timeout,
+    )
+    return registry, wanted.service
 
 
 def _dns(service: str, wanted: Dns) -> Watched:
@@ -144,6 +159,7 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "file": _file,
     "consul": _consul,
     "etcd": _etcd,
+    "kubernetes": _kubernetes,
     "dns": _dns,
     "http": _http,
     "mesos": _mesos,

@@ -256,6 +256,27 @@ MISTAKES = {
         ),
         "p.yaml:5: services.web.discovery.etcd.endpoints: must have at least one item",
     ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{kubernetes: {namespace: Shop, port: 0, context: a, zone: ''}}"): [
+        "p.yaml:5: services.web.discovery.kubernetes.service: this key is required",
+        (
+            "p.yaml:5: services.web.discovery.kubernetes.namespace: "
+            "must be a name of 1 to 63 characters of a-z, 0-9 and '-', such as web, not 'Shop'"
+        ),
+        (
+            "p.yaml:5: services.web.discovery.kubernetes.port: "
+            "must be the name of a port such as http, or a number from 1 to 65535, not 0"
+        ),
+        "p.yaml:5: services.web.discovery.kubernetes.zone: must not be empty",
+        "p.yaml:5: services.web.discovery.kubernetes: has context without kubeconfig: add it",
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{kubernetes: {service: web, port: true, family: both, sevice: a}}"): [
+        (
+            "p.yaml:5: services.web.discovery.kubernetes.port: "
+            "must be the name of a port such as http, or a number from 1 to 65535, not true"
+        ),
+        "p.yaml:5: services.web.discovery.kubernetes.family: must be auto, ipv4 or ipv6, not 'both'",
+        "p.yaml:5: services.web.discovery.kubernetes.sevice: unknown key; did you mean 'service'?",
+    ],
     # the registries that are polled
     discovered("dns: {name: 10.0.0.1, port: 80}"): [
         (
@@ -565,6 +586,8 @@ def test_no_value_at_any_key_brings_pydantics_words_to_the_user(data):
     whole["services"]["web"].update(timeouts={"connect": 1}, limits={"queue": 1}, retries={"on": [502], "attempts": 1})
     whole["services"]["web"]["health"]["passive"] = {"enabled": True, "consecutive_5xx": 5}
     whole["services"]["etcd"] = {"discovery": {"etcd": {"prefix": "/a/", "endpoints": ["http://h:1"], "timeout": 1}}}
+    kubernetes = {"service": "web", "port": 80, "kubeconfig": "k", "context": "c", "family": "ipv4", "zone": "auto"}
+    whole["services"]["k8s"] = {"discovery": {"kubernetes": kubernetes}}
     dns = {"name": "web.lan", "type": "a", "port": 80, "servers": ["10.0.0.2"], "ttl_min": 1, "ttl_max": "5m"}
     http = {"url": "http://h/", "interval": 1, "timeout": 1, "headers": {"X-Key": "a"}, "token": "a"}
     whole["services"].update({kind: {"discovery": {kind: keys}} for kind, keys in (("dns", dns), ("http", http))})
