@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from discovery.consul import ConsulRegistry
 from discovery.dns import DnsRegistry
 from discovery.etcd import EtcdRegistry
+from discovery.eureka import EurekaRegistry
 from discovery.file import FileRegistry
 from discovery.http import HttpRegistry
 from discovery.instance import Instance
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from config.registries.consul import Consul
     from config.registries.dns import Dns
     from config.registries.etcd import Etcd
+    from config.registries.eureka import Eureka
     from config.registries.http import Http
     from config.registries.marathon import Marathon
     from config.registries.mesos import Mesos
@@ -83,6 +85,21 @@ def _etcd(service: str, wanted: Etcd) -> Watched:
         timeout=wanted.timeout,
     )
     return registry, wanted.prefix
+
+
+def _eureka(service: str, wanted: Eureka) -> Watched:
+    registry = EurekaRegistry(
+        wanted.urls,
+        by="app" if wanted.app else "vip",
+        secure=wanted.secure,
+        address=wanted.address,
+        username=wanted.username or "",
+        password=_secret(wanted.password),
+        password_file=wanted.password_file,
+        interval=wanted.interval,
+        timeout=wanted.timeout,
+    )
+    return registry, wanted.app or wanted.vip or ""
 
 
 def _dns(service: str, wanted: Dns) -> Watched:
@@ -144,6 +161,7 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "file": _file,
     "consul": _consul,
     "etcd": _etcd,
+    "eureka": _eureka,
     "dns": _dns,
     "http": _http,
     "mesos": _mesos,

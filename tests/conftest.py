@@ -11,6 +11,7 @@ from hypothesis import settings
 from tests.discovery.contract import worlds
 from tests.servers import consul as consul_server
 from tests.servers import etcd as etcd_server
+from tests.servers import eureka as eureka_server
 from tests.servers import unbound
 from tests.servers.document import DocumentServer
 from tests.servers.embedded import EmbeddedRegistry
@@ -112,6 +113,32 @@ def etcd(etcd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def own_etcd(etcd_program: Path, tmp_path: Path) -> Iterator[etcd_server.EtcdServer]:
     """An etcd for one test, which may kill it, freeze it, wipe it and start it again."""
     server = etcd_server.EtcdServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def eureka_program(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """Java and the jars of Eureka; skips what needs them when they cannot be had."""
+    return had_or_skipped(request.config, "Eureka", eureka_server.program)
+
+
+@pytest.fixture(scope="session")
+def eureka(
+    eureka_program: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[eureka_server.EurekaServer]:
+    """One Eureka for all tests: each registers applications of its own, and leaves the server alone."""
+    server = eureka_server.EurekaServer(tmp_path_factory.mktemp("eureka"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_eureka(eureka_program: tuple[str, Path], tmp_path: Path) -> Iterator[eureka_server.EurekaServer]:
+    """An Eureka for one test, which may kill it, freeze it and start it again."""
+    server = eureka_server.EurekaServer(tmp_path)
     server.start()
     yield server
     server.stop()

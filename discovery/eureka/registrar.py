@@ -1,0 +1,181 @@
+"""Register an instance in Eureka: put it in, renew its lease, and take it out again.
+
+Whoever asks a server hears what it last put into its cache, half a minute ago at most; so an instance that is taken out
+is waited for until the server says so, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from discovery.eureka.answers import read_answer
+from discovery.eureka.client import Client, EurekaError, Login, RefusedError
+from discovery.instance import Availability
+from discovery.registrar import LeaseLostError
+from discovery.registry import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from discovery.instance import Instance
+
+LEASE = 90.0  # seconds; Eureka's own default, as is a third of it for the renewals
+SETTLE = 40.0  # seconds; a server's cache holds an answer for 30, unless it is configured
+LOOK = 0.5  # seconds between two looks whether the server still tells of an instance
+SEPARATOR = ","  # between tags, in the metadata
+
+_STATUSES = {Availability.UP: "UP", Availability.DRAINING: "OUT_OF_SERVICE", Availability.DOWN: "DOWN"}
+
+
+class EurekaRegistrar:
+    """Registers instances in the Eureka whose servers' APIs are at `urls`; they are tried in turn.
+
+    A service's name is that of an application, which Eureka writes in capitals, and in small letters that of its
+    virtual host. A lease lasts `lease` seconds without a renewal. `settle` is how many seconds a server is given to
+    tell of an instance no more, once it is taken out.
+    """
+
+    def __init__(
+        self,
+        urls: Iterable[str],
+        *,
+        username: str = "",
+        password: str = "",
+        password_file: Path | None = None,
+        timeout: float = 5.0,
+        lease: float = LEASE,
+        settle: float = SETTLE,
+    ) -> None:
+        self._urls = list(urls)
+        self._login = Login(username, password, password_file) if username else None
+        self._timeout = timeout
+        self._lease = lease
+        self._settle = settle
+
+    async def register(self, service: str, instance: Instance) -> EurekaLease:
+        """Put the instance in, in place of one of the same identity. Raises RegistryError."""
+        app, now = service.upper(), int(time.time() * 1000)
+        body = {"instance": described(app, instance, self._lease, now)}
+        await self._ask(lambda client: client.send("POST", "apps", app, body=body))
+        return EurekaLease(self, app, instance, now)
+
+    async def _ask(self, question: Callable[[Client], Awaitable[object]]) -> None:
+        """Ask the servers in turn, first the one that last worked; raise RegistryError when none gives an answer."""
+        complaints: list[str] = []
+        for url in tuple(self._urls):
+            try:
+                async with Client(url, self._login, self._timeout) as client:
+                    await question(client)
+                    return
+            except EurekaError as error:
+                complaints.append(f"Eureka at {url}: {error}")
+                self._urls.sort(key=lambda other: other == url)
+        raise RegistryError("; ".join(complaints))
+
+
+class EurekaLease:
+    """An instance's place in Eureka, for as long as it is renewed in time."""
+
+    def __init__(self, registrar: EurekaRegistrar, app: str, instance: Instance, registered: int) -> None:
+        self.interval = registrar._lease / 3
+        self._registrar = registrar
+        self._app = app
+        self._id = instance.id
+        # Which of two descriptions of the instance is the later one, should two servers have different ones.
+        self._query = {"status": _STATUSES[instance.availability], "lastDirtyTimestamp": str(registered)}
+
+    async def renew(self) -> None:
+        """Raises LeaseLostError when the server does not know the instance, RegistryError when none can be asked."""
+        await self._registrar._ask(self._renew)
+
+    async def revoke(self) -> None:
+        """Take the instance out, and return when the server tells nobody of it as one in use.
+
+        Raises RegistryError when no server can be asked, or when the server goes on telling of it.
+        """
+        await self._registrar._ask(self._take_out)
+
+    async def _renew(self, client: Client) -> None:
+        try:
+            await client.send("PUT", "apps", self._app, self._id, query=self._query)
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+            raise LeaseLostError(f"Eureka does not know {self._id} of {self._app} any more") from error
+
+    async def _take_out(self, client: Client) -> None:
+        try:
+            # Should the second one fail, no new requests go there all the same.
+            await client.send("PUT", "apps", self._app, self._id, "status", query={"value": "OUT_OF_SERVICE"})
+            await client.send("DELETE", "apps", self._app, self._id)
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+        give_up = time.monotonic() + self._registrar._settle
+        while await self._is_told_of(client):
+            if time.monotonic() > give_up:
+                settle = f"{self._registrar._settle:g} s"
+                raise RegistryError(
+                    f"{self._id} of {self._app} is taken out, but Eureka still tells of it {settle} later"
+                )
+            await asyncio.sleep(LOOK)
+
+    async def _is_told_of(self, client: Client) -> bool:
+        """Tell whether readers still learn that the instance is in use."""
+        try:
+            answer = read_answer(await client.send("GET", "apps", "delta"))
+        except RefusedError as error:
+            if error.status not in (403, 404):
+                raise
+            answer = read_answer(await client.send("GET", "apps"))
+        return any(
+            (entry.app, entry.id, entry.status) == (self._app, self._id, "UP") and not is_taken_out
+            for entry, is_taken_out in zip(answer.entries, answer.taken_out, strict=True)
+        )
+
+
+def described(app: str, instance: Instance, lease: float, now: int) -> dict[str, Any]:
+    """Return the instance in Eureka's own form; raise RegistryError for what that cannot hold.
+
+    `lease` is seconds, `now` milliseconds.
+    """
+    return {
+        "instanceId": instance.id,
+        "app": app,
+        "hostName": instance.address,
+        # Readers that go by the one and readers that go by the other find the instance.
+        "ipAddr": instance.address,
+        "vipAddress": app.lower(),
+        "status": _STATUSES[instance.availability],
+        "overriddenstatus": "UNKNOWN",
+        "port": {"$": instance.port, "@enabled": "true"},
+        "securePort": {"$": 443, "@enabled": "false"},
+        "dataCenterInfo": {
+            "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo",
+            "name": "MyOwn",
+        },
+        "leaseInfo": {
+            "renewalIntervalInSecs": max(1, round(lease / 3)),
+            "durationInSecs": max(1, round(lease)),
+        },
+        "metadata": _metadata(instance),
+        "lastDirtyTimestamp": str(now),
+    }
+
+
+def _metadata(instance: Instance) -> Mapping[str, str]:
+    """Return the metadata with what Eureka has no fields for, under the names that are read again."""
+    added: dict[str, str] = {}
+    if instance.weight != 1:
+        added["weight"] = str(instance.weight)
+    if instance.zone:
+        added["zone"] = instance.zone
+    if instance.tags:
+        split = [tag for tag in instance.tags if SEPARATOR in tag or tag != tag.strip() or not tag]
+        if split:
+            raise RegistryError(f"the tag {split[0]!r} cannot be kept in Eureka: tags stand there parted by commas")
+        added["tags"] = SEPARATOR.join(instance.tags)
+    return {**instance.metadata, **added}
