@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -55,7 +57,7 @@ class Login:
                 password = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
             except (OSError, ValueError) as error:
                 raise EurekaError(f"the password file {self.password_file} cannot be read: {error}") from error
-        return aiohttp.BasicAuth(self.username, password, "utf-8").encode()
+        return "Basic " + b64encode(f"{self.username}:{password}".encode()).decode()
 
 
 class Client:
@@ -65,7 +67,7 @@ class Client:
     """
 
     def __init__(self, url: str, login: Login | None, timeout: float) -> None:
-        self._url = URL(url.removesuffix("/"), encoded=True)
+        self._url = url.removesuffix("/")
         self._login = login
         self._timeout = timeout
 
@@ -90,9 +92,7 @@ class Client:
         self, method: str, *path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> bytes:
         """Return what the server answers. Any status but one of success is an error."""
-        url = self._url
-        for name in path:
-            url = url / name
+        url = URL("/".join([self._url, *(quote(name, safe="") for name in path)]), encoded=True)
         with self._telling():
             async with (
                 asyncio.timeout(self._timeout),

@@ -87,6 +87,8 @@ class Poller:
         finally:
             del row.watches[wake]
             if not row.watches:
+                if self._row is row:
+                    self._row = None
                 row.task.cancel()
                 await asyncio.gather(row.task, return_exceptions=True)
 

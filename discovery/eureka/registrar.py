@@ -7,6 +7,7 @@ is waited for until the server says so, too.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +58,9 @@ class EurekaRegistrar:
 
     async def register(self, service: str, instance: Instance) -> EurekaLease:
         """Put the instance in, in place of one of the same identity. Raises RegistryError."""
-        app, now = service.upper(), int(time.time() * 1000)
-        body = {"instance": described(app, instance, self._lease, now)}
-        await self._ask(lambda client: client.send("POST", "apps", app, body=body))
-        return EurekaLease(self, app, instance, now)
+        lease = EurekaLease(self, service.upper(), instance, self._lease)
+        await self._ask(lease.put)
+        return lease
 
     async def _ask(self, question: Callable[[Client], Awaitable[object]]) -> None:
         """Ask the servers in turn, first the one that last worked; raise RegistryError when none gives an answer."""
@@ -79,13 +79,12 @@ class EurekaRegistrar:
 class EurekaLease:
     """An instance's place in Eureka, for as long as it is renewed in time."""
 
-    def __init__(self, registrar: EurekaRegistrar, app: str, instance: Instance, registered: int) -> None:
-        self.interval = registrar._lease / 3
+    def __init__(self, registrar: EurekaRegistrar, app: str, instance: Instance, seconds: float) -> None:
+        self.interval = seconds / 3
         self._registrar = registrar
         self._app = app
         self._id = instance.id
-        # Which of two descriptions of the instance is the later one, should two servers have different ones.
-        self._query = {"status": _STATUSES[instance.availability], "lastDirtyTimestamp": str(registered)}
+        self._told = described(app, instance, seconds)
 
     async def renew(self) -> None:
         """Raises LeaseLostError when the server does not know the instance, RegistryError when none can be asked."""
@@ -98,18 +97,47 @@ class EurekaLease:
         """
         await self._registrar._ask(self._take_out)
 
-    async def _renew(self, client: Client) -> None:
+    async def put(self, client: Client) -> None:
+        """Register the instance at one server."""
+        await self._post(client, self._told)
+        if self._told["status"] == "UP" and await self._is_still_out(client):
+            await client.send("DELETE", "apps", self._app, self._id)
+            await self._post(client, self._told)
+
+    async def _post(self, client: Client, told: Mapping[str, Any]) -> None:
+        # Of two descriptions of an instance, servers keep the later one.
+        self._registered = str(int(time.time() * 1000))
+        await client.send(
+            "POST", "apps", self._app, body={"instance": {**told, "lastDirtyTimestamp": self._registered}}
+        )
+
+    async def _is_still_out(self, client: Client) -> bool:
+        """Tell whether the server holds on to what was said before: that the instance is out of service.
+
+        It does so when the instance is registered as UP in its own place (LeaseExistsRule). What somebody set as an
+        override stays, for that is what overrides are for.
+        """
+        answer = await client.send("GET", "apps", self._app, self._id)
         try:
-            await client.send("PUT", "apps", self._app, self._id, query=self._query)
+            told = json.loads(answer)["instance"]
+            return bool(told["status"] == "OUT_OF_SERVICE" and told.get("overriddenStatus", "UNKNOWN") == "UNKNOWN")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise EurekaError("the answer describes no instance") from None
+
+    async def _renew(self, client: Client) -> None:
+        query = {"status": self._told["status"], "lastDirtyTimestamp": self._registered}
+        try:
+            await client.send("PUT", "apps", self._app, self._id, query=query)
         except RefusedError as error:
             if error.status != 404:
                 raise
             raise LeaseLostError(f"Eureka does not know {self._id} of {self._app} any more") from error
 
     async def _take_out(self, client: Client) -> None:
+        # Not by an override, which would outlast us if the second step fails: an instance that is registered anew
+        # within the lease would then stay out of service. One that says itself that it is down may come back.
+        await self._post(client, {**self._told, "status": "DOWN"})
         try:
-            # Should the second one fail, no new requests go there all the same.
-            await client.send("PUT", "apps", self._app, self._id, "status", query={"value": "OUT_OF_SERVICE"})
             await client.send("DELETE", "apps", self._app, self._id)
         except RefusedError as error:
             if error.status != 404:
@@ -137,11 +165,8 @@ class EurekaLease:
         )
 
 
-def described(app: str, instance: Instance, lease: float, now: int) -> dict[str, Any]:
-    """Return the instance in Eureka's own form; raise RegistryError for what that cannot hold.
-
-    `lease` is seconds, `now` milliseconds.
-    """
+def described(app: str, instance: Instance, seconds: float) -> dict[str, Any]:
+    """Return the instance in Eureka's own form; raise RegistryError for what that cannot hold."""
     return {
         "instanceId": instance.id,
         "app": app,
@@ -158,11 +183,10 @@ def described(app: str, instance: Instance, lease: float, now: int) -> dict[str,
             "name": "MyOwn",
         },
         "leaseInfo": {
-            "renewalIntervalInSecs": max(1, round(lease / 3)),
-            "durationInSecs": max(1, round(lease)),
+            "renewalIntervalInSecs": max(1, round(seconds / 3)),
+            "durationInSecs": max(1, round(seconds)),
         },
         "metadata": _metadata(instance),
-        "lastDirtyTimestamp": str(now),
     }
 
 

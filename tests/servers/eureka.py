@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -99,6 +100,8 @@ class EurekaServer:
             "waitTimeInMsWhenSyncEmpty": 0,  # it answers at once, and waits for no peer to copy from
             "numberRegistrySyncRetries": 0,
             "responseCacheUpdateIntervalMs": int(CACHE * 1000),
+            # A change in the moment in which an answer is made can be missing in it until this time has passed.
+            "responseCacheAutoExpirationInSeconds": 1,
             "evictionIntervalTimerInMs": int(eviction * 1000),
             "enableSelfPreservation": "false",  # the tests register few and lose many
             **properties,
@@ -142,6 +145,22 @@ class EurekaServer:
     def deregister(self, app: str, name: str) -> None:
         self.call("DELETE", f"apps/{app}/{quote(name, safe='')}")
 
+    def register_many(self, changes: Iterable[dict[str, object] | tuple[str, str]]) -> None:
+        """Do many changes in their order in one request, the way peers tell each other.
+
+        A change is an instance as `described` returns it, or an application and the name of one that is taken out.
+        """
+        now = int(time.time() * 1000)
+        tasks = []
+        for change in changes:
+            if isinstance(change, tuple):
+                app, name = change
+                tasks.append({"action": "Cancel", "appName": app, "id": name, "lastDirtyTimestamp": now})
+            else:
+                task = {"action": "Register", "appName": change["app"], "id": change["instanceId"]}
+                tasks.append({**task, "lastDirtyTimestamp": now, "status": "UP", "instanceInfo": change})
+        self.call("POST", "peerreplication/batch/", {"replicationList": tasks})
+
     def renew(self, app: str, name: str) -> None:
         self.call("PUT", f"apps/{app}/{quote(name, safe='')}", status="UP")
 
@@ -164,7 +183,7 @@ class EurekaServer:
 
     def _is_ready(self) -> bool:
         try:
-            self.call("GET", "apps/delta")
+            self.call("GET", "apps")
         except AssertionError:  # Jetty serves before Eureka does
             return False
         return True
