@@ -145,6 +145,18 @@ def own_eureka(eureka_program: tuple[str, Path], tmp_path: Path) -> Iterator[eur
 
 
 @pytest.fixture(scope="session")
+def strict_eureka(
+    eureka_program: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[eureka_server.EurekaServer]:
+    """An Eureka that answers nobody but `me`, whose password is `secret`, and that tells no deltas."""
+    folder = tmp_path_factory.mktemp("strict-eureka")
+    server = eureka_server.EurekaServer(folder, login=("me", "secret"), disableDelta="true")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def unbound_program(request: pytest.FixtureRequest) -> Path:
     """The name server's program; skips what needs it when it cannot be had."""
     return had_or_skipped(request.config, "Unbound", unbound.installed)

@@ -48,7 +48,7 @@ class Eureka(Model):
     timeout: Patience = Field(
         default=5.0, description="How long an answer may take before the next server is asked; 10ms or more."
     )
-    secure: bool = Field(
+    secure: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="Whether requests go to the instances' secure ports. They are not encrypted."
     )
     address: Literal["ip", "hostname"] = Field(

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from base64 import b64encode
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,9 +19,10 @@ from discovery.instance import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
+
+    from discovery.login import BasicLogin
 
 ANSWER_LIMIT = 64 * 2**20  # bytes of one answer, when it is decompressed
 ERROR_READ = 10_000  # bytes of a refusal
@@ -42,44 +41,24 @@ class RefusedError(EurekaError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who asks. The content of `password_file`, if there is one, is read whenever the server is connected to."""
-
-    username: str
-    password: str = field(default="", repr=False)
-    password_file: Path | None = None
-
-    def header(self) -> str:
-        password = self.password
-        if self.password_file is not None:
-            try:
-                password = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, ValueError) as error:
-                raise EurekaError(f"the password file {self.password_file} cannot be read: {error}") from error
-        return "Basic " + b64encode(f"{self.username}:{password}".encode()).decode()
-
-
 class Client:
     """Ask the server whose API is at `url` (`http://127.0.0.1:8761/eureka/v2/`), while an `async with` block lasts.
 
-    An answer may take `timeout` seconds. Raises EurekaError.
+    An answer may take `timeout` seconds. Raises EurekaError, and RegistryError when the password cannot be read.
     """
 
-    def __init__(self, url: str, login: Login | None, timeout: float) -> None:
+    def __init__(self, url: str, login: BasicLogin, timeout: float) -> None:
         self._url = url.removesuffix("/")
         self._login = login
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "pointsman"}
-        if self._login is not None:
-            headers["Authorization"] = self._login.header()
         self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # a kilobyte of gzip may hold a megabyte
             timeout=aiohttp.ClientTimeout(total=None),
-            headers=headers,
+            headers={**headers, **self._login.headers()},
         )
         return self
 

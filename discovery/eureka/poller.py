@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
 from discovery.eureka.answers import Answer, read_answer
-from discovery.eureka.client import Client, EurekaError, Login, RefusedError
+from discovery.eureka.client import Client, EurekaError, RefusedError
 from discovery.eureka.store import Store
+from discovery.registry import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+
+    from discovery.login import BasicLogin
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class Account:
     """The servers of one Eureka, who asks them, and how often; times are seconds."""
 
     urls: tuple[str, ...]
-    login: Login | None = None
+    login: BasicLogin
     interval: float = 5.0
     timeout: float = 5.0
 
@@ -67,7 +70,7 @@ class Poller:
         return cls._pollers.setdefault(account, cls(account))
 
     async def moments(self) -> AsyncGenerator[Moment, None]:
-        """Yield after each round, and at once if there was one already. Raises EurekaError when none can be asked."""
+        """Yield after each round, and at once if there was one already. Raises RegistryError when that ends."""
         row = self._row
         if row is None or row.task.done():
             row = self._row = _Row(self._account, self._urls, self._clock)
@@ -81,7 +84,8 @@ class Poller:
                 wake.clear()
                 if row.task.done():
                     error = row.task.exception()
-                    raise EurekaError(str(error)) if isinstance(error, EurekaError) else (error or AssertionError)
+                    # Each of those who watch gets one of its own, for each adds to the traceback.
+                    raise RegistryError(str(error)) if isinstance(error, RegistryError) else (error or AssertionError)
                 assert row.store is not None
                 yield Moment(row.store, row.breaks)
         finally:
@@ -107,7 +111,7 @@ class _Row:
         self.task.add_done_callback(lambda _: self._end())
 
     async def _run(self) -> None:
-        """Follow one server until it fails, then the next one; raise EurekaError when each failed in turn."""
+        """Follow one server until it fails, then the next one; raise RegistryError when each failed in turn."""
         complaints: list[str] = []
         while True:
             url = self._urls[0]
@@ -123,7 +127,7 @@ class _Row:
                 complaints.append(f"Eureka at {url}: {error}")
                 self._urls.sort(key=lambda other: other == url)  # its turn comes last now
                 if len(complaints) == len(self._urls):
-                    raise EurekaError("; ".join(complaints)) from error
+                    raise RegistryError("; ".join(complaints)) from error
                 log.warning("%s; asking the one at %s from now on", complaints[-1], self._urls[0])
 
     async def _follow(self, client: Client) -> AsyncGenerator[None, None]:

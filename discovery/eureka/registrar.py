@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from discovery.eureka.answers import read_answer
-from discovery.eureka.client import Client, EurekaError, Login, RefusedError
+from discovery.eureka.client import Client, EurekaError, RefusedError
 from discovery.instance import Availability
+from discovery.login import BasicLogin
 from discovery.registrar import LeaseLostError
 from discovery.registry import RegistryError
 
@@ -51,7 +52,7 @@ class EurekaRegistrar:
         settle: float = SETTLE,
     ) -> None:
         self._urls = list(urls)
-        self._login = Login(username, password, password_file) if username else None
+        self._login = BasicLogin(username, password, password_file)
         self._timeout = timeout
         self._lease = lease
         self._settle = settle

@@ -10,11 +10,10 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from discovery.eureka.client import EurekaError, Login
 from discovery.eureka.entries import Entry, View, read_usable, show_name
 from discovery.eureka.poller import Account, Moment, Poller
 from discovery.instance import Instance, Snapshot
-from discovery.registry import RegistryError
+from discovery.login import BasicLogin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -46,7 +45,7 @@ class EurekaRegistry:
         interval: float = 5.0,
         timeout: float = 5.0,
     ) -> None:
-        login = Login(username, password, password_file) if username else None
+        login = BasicLogin(username, password, password_file)
         self._poller = Poller.shared(Account(tuple(urls), login, interval, timeout))
         self._by = by
         self._view = View(secure=secure, host_name=address == "hostname")
@@ -54,12 +53,9 @@ class EurekaRegistry:
     async def watch(self, service: str) -> AsyncIterator[Snapshot]:
         """Yield a snapshot at each look, whether anything changed or not."""
         reader = _Reader(service, self._view, self._by)
-        try:
-            async with aclosing(self._poller.moments()) as moments:
-                async for moment in moments:
-                    yield reader.read(moment)
-        except EurekaError as error:
-            raise RegistryError(str(error)) from error
+        async with aclosing(self._poller.moments()) as moments:
+            async for moment in moments:
+                yield reader.read(moment)
 
 
 class _Reader:

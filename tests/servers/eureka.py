@@ -171,15 +171,23 @@ class EurekaServer:
     def end_override(self, app: str, name: str, status: str = "UP") -> None:
         self.call("DELETE", f"apps/{app}/{quote(name, safe='')}/status", value=status)
 
-    def instances(self, app: str) -> dict[str, Any]:
-        """Return what is registered of an application, by identity; as old as the server's cache."""
-        try:
-            answer = self.call("GET", f"apps/{app}")
-        except AssertionError as error:
-            if "HTTP 404" in str(error):
-                return {}
-            raise
-        return {instance["instanceId"]: instance for instance in answer["application"]["instance"]}
+    def told(self, app: str) -> list[dict[str, Any]]:
+        """Return what readers are told of an application's instances, by identity: in each of the answers they ask for.
+
+        Each is as old as the server's cache for itself.
+        """
+        found: list[dict[str, Any]] = []
+        for path in ("apps", "apps/delta"):
+            try:
+                answer = self.call("GET", path)
+            except AssertionError as error:
+                if "HTTP 403" not in str(error):  # of a server that tells no deltas
+                    raise
+                continue
+            applications = answer["applications"]["application"]
+            instances = [one for told in applications if told["name"] == app for one in told["instance"]]
+            found.append({one["instanceId"]: one for one in instances if one["actionType"] != "DELETED"})
+        return found
 
     def _is_ready(self) -> bool:
         try:

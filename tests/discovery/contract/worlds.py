@@ -10,6 +10,7 @@ import pytest
 from tests.discovery.contract.consul import ConsulWorld, EmbeddedWorld
 from tests.discovery.contract.dns import DnsWorld
 from tests.discovery.contract.etcd import EtcdWorld
+from tests.discovery.contract.eureka import EurekaWorld
 from tests.discovery.contract.file import FileWorld
 from tests.discovery.contract.http import HttpWorld
 from tests.discovery.contract.static import StaticWorld
@@ -18,7 +19,7 @@ from tests.discovery.contract.world import Can, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORLDS: tuple[type[World], ...] = (ConsulWorld, EmbeddedWorld, EtcdWorld, DnsWorld, HttpWorld, FileWorld)
+WORLDS: tuple[type[World], ...] = (ConsulWorld, EmbeddedWorld, EtcdWorld, EurekaWorld, DnsWorld, HttpWorld, FileWorld)
 NEVER_CHANGES: tuple[type[World], ...] = (StaticWorld,)
 
 
