@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ANSWER_LIMIT = 64 * 2**20  # bytes of one answer, when it is decompressed
 ERROR_READ = 10_000  # bytes of a refusal
+NO_DELTA = (403, 404)  # the statuses with which a server whose deltas are switched off answers `apps/delta`
 GZIP = 16 + zlib.MAX_WBITS  # what tells zlib to expect gzip's header
 
 

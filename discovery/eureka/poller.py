@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
 from discovery.eureka.answers import Answer, read_answer
-from discovery.eureka.client import Client, EurekaError, RefusedError
+from discovery.eureka.client import NO_DELTA, Client, EurekaError, RefusedError
 from discovery.eureka.store import Store
 from discovery.registry import RegistryError
 
@@ -32,8 +32,6 @@ LONGEST_GAP = 150.0  # seconds
 FULL_EVERY = 300.0  # seconds
 LARGE = 64 * 2**10  # bytes of an answer that takes a millisecond or more to read
 WOKEN = 50  # watches that are woken at a stretch, some two milliseconds of work
-
-_NO_DELTA = (403, 404)  # what a server says whose delta is switched off
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +175,7 @@ class _Deltas:
         try:
             body = await self._client.send("GET", "apps", "delta")
         except RefusedError as error:
-            if error.status not in _NO_DELTA:
+            if error.status not in NO_DELTA:
                 raise
             self._are_refused = True  # or all is refused, which `apps` will show
             return None

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from discovery.eureka.answers import read_answer
-from discovery.eureka.client import Client, EurekaError, RefusedError
+from discovery.eureka.client import NO_DELTA, Client, EurekaError, RefusedError
 from discovery.instance import Availability
 from discovery.login import BasicLogin
 from discovery.registrar import LeaseLostError
@@ -92,7 +92,7 @@ class EurekaLease:
         await self._registrar._ask(self._renew)
 
     async def revoke(self) -> None:
-        """Take the instance out, and return when the server tells nobody of it as one in use.
+        """Take the instance out, and return when the server tells nobody of it any more.
 
         Raises RegistryError when no server can be asked, or when the server goes on telling of it.
         """
@@ -100,10 +100,9 @@ class EurekaLease:
 
     async def put(self, client: Client) -> None:
         """Register the instance at one server."""
-        await self._post(client, self._told)
-        if self._told["status"] == "UP" and await self._is_still_out(client):
+        if self._told["status"] == "UP" and await self._is_out(client):
             await client.send("DELETE", "apps", self._app, self._id)
-            await self._post(client, self._told)
+        await self._post(client, self._told)
 
     async def _post(self, client: Client, told: Mapping[str, Any]) -> None:
         # Of two descriptions of an instance, servers keep the later one.
@@ -112,16 +111,20 @@ class EurekaLease:
             "POST", "apps", self._app, body={"instance": {**told, "lastDirtyTimestamp": self._registered}}
         )
 
-    async def _is_still_out(self, client: Client) -> bool:
-        """Tell whether the server holds on to what was said before: that the instance is out of service.
+    async def _is_out(self, client: Client) -> bool:
+        """Tell whether the server knows the instance as out of service.
 
-        It does so when the instance is registered as UP in its own place (LeaseExistsRule). What somebody set as an
-        override stays, for that is what overrides are for.
+        If so it would hold on to that, though it is registered as UP in its own place (LeaseExistsRule). What somebody
+        set as an override stays, for that is what overrides are for.
         """
-        answer = await client.send("GET", "apps", self._app, self._id)
         try:
+            answer = await client.send("GET", "apps", self._app, self._id)
             told = json.loads(answer)["instance"]
             return bool(told["status"] == "OUT_OF_SERVICE" and told.get("overriddenStatus", "UNKNOWN") == "UNKNOWN")
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+            return False
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise EurekaError("the answer describes no instance") from None
 
@@ -153,17 +156,19 @@ class EurekaLease:
             await asyncio.sleep(LOOK)
 
     async def _is_told_of(self, client: Client) -> bool:
-        """Tell whether readers still learn that the instance is in use."""
+        """Tell whether readers may still not know that the instance was taken out.
+
+        That it is missing in what changed lately proves nothing: it may have been there for long, in an older answer.
+        """
         try:
-            answer = read_answer(await client.send("GET", "apps", "delta"))
+            delta = read_answer(await client.send("GET", "apps", "delta"))
         except RefusedError as error:
-            if error.status not in (403, 404):
+            if error.status not in NO_DELTA:
                 raise
-            answer = read_answer(await client.send("GET", "apps"))
-        return any(
-            (entry.app, entry.id, entry.status) == (self._app, self._id, "UP") and not is_taken_out
-            for entry, is_taken_out in zip(answer.entries, answer.taken_out, strict=True)
-        )
+            full = read_answer(await client.send("GET", "apps"))
+            return any((entry.app, entry.id) == (self._app, self._id) for entry in full.entries)
+        gone = (one for one, is_gone in zip(delta.entries, delta.taken_out, strict=True) if is_gone)
+        return all((entry.app, entry.id) != (self._app, self._id) for entry in gone)
 
 
 def described(app: str, instance: Instance, seconds: float) -> dict[str, Any]:

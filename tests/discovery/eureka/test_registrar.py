@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discovery.eureka import EurekaRegistrar
-from discovery.eureka.registrar import described
+from discovery.eureka.registrar import EurekaLease, described
 from discovery.instance import Availability, Instance
 from discovery.registrar import LeaseLostError
 from discovery.registry import RegistryError
 from tests.discovery.eureka.service import Service
-from tests.discovery.watching import first, has, only, until
+from tests.discovery.watching import eventually, first, has, only, until
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
@@ -79,6 +79,25 @@ async def test_an_instance_that_was_out_comes_back(service: Service, availabilit
         found = only(await until(watch, lambda snapshot: [one.port for one in snapshot.instances] == [81]))
         assert found.availability is Availability.UP
     await lease.revoke()
+
+
+async def test_a_server_that_tells_no_deltas_is_waited_for_too(strict_eureka: EurekaServer):
+    service = Service(strict_eureka)
+    there = EurekaRegistrar([strict_eureka.address], username="me", password="secret")
+    lease = await there.register(service.app, ONE)
+    await lease.renew()
+    await lease.revoke()
+    await eventually(lambda: not any(strict_eureka.told(service.app)))
+
+
+async def test_a_server_that_goes_on_telling_is_an_error(service: Service, monkeypatch: pytest.MonkeyPatch):
+    async def tells(*_: object) -> bool:
+        return True
+
+    lease = await registrar(service, settle=0.0).register(service.app, ONE)
+    monkeypatch.setattr(EurekaLease, "_is_told_of", tells)
+    with pytest.raises(RegistryError, match=r"is taken out, but Eureka still tells of it 0 s later"):
+        await lease.revoke()
 
 
 async def test_what_somebody_set_outlasts_a_registration(service: Service):
