@@ -11,6 +11,7 @@ from config.frozen import Model, Rule
 from config.registries.consul import Consul
 from config.registries.dns import Dns
 from config.registries.etcd import Etcd
+from config.registries.eureka import Eureka
 from config.registries.http import Http
 from config.registries.kubernetes import Kubernetes
 from config.registries.marathon import Marathon
@@ -56,6 +57,7 @@ class Discovery(Model):
     consul: Consul | None = Field(default=None, description="A service in Consul.")
     etcd: Etcd | None = Field(default=None, description="A service in etcd.")
     kubernetes: Kubernetes | None = Field(default=None, description="A service in Kubernetes.")
+    eureka: Eureka | None = Field(default=None, description="A service in Eureka.")
     dns: Dns | None = Field(default=None, description="A name in the DNS.")
     http: Http | None = Field(default=None, description="A JSON document at a URL.")
     mesos: Mesos | None = Field(default=None, description="Tasks in Mesos.")

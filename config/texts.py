@@ -125,6 +125,22 @@ def _document_url(url: str) -> str:
     return url
 
 
+def _eureka_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    else:
+        fits = fits and not (parts.query or parts.fragment) and "@" not in parts.netloc
+    if not fits or not _visible(url):
+        raise ValueError(
+            "must be the URL of Eureka's API such as http://127.0.0.1:8761/eureka or http://127.0.0.1:8080/eureka/v2, "
+            "without a query or a user name" + ("" if "@" in url else f", not {show(url)}")  # no passwords
+        )
+    return url.rstrip("/")
+
+
 def _dns_name(name: str) -> str:
     numeric = name.rstrip(".").rpartition(".")[2].isdecimal()  # an address; no top-level domain is a number
     if numeric or not _DNS_NAME.fullmatch(name) or len(name.rstrip(".")) > _LONGEST_DNS_NAME:
@@ -259,6 +275,7 @@ MarathonApp = Annotated[
     str, AfterValidator(_marathon_app), WithJsonSchema({"type": "string", "pattern": "^/", "examples": ["/shop/web"]})
 ]
 EtcdUrl = Annotated[str, AfterValidator(_etcd_url)]
+EurekaUrl = Annotated[str, AfterValidator(_eureka_url)]
 EtcdPrefix = Annotated[
     str,
     AfterValidator(_etcd_prefix),

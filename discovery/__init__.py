@@ -22,6 +22,7 @@ consul/         services in Consul, by blocking queries
 dns/            addresses and SRV records of a name, asked for again whenever their TTL has passed
 etcd/           services in etcd, by a watch of their keys
 kubernetes/     services in Kubernetes, by a watch of their EndpointSlices
+eureka/         services in Eureka, by a row of questions that all of them share
 mesos/          tasks in Mesos, by a subscription to the leading master
 marathon/       apps in Marathon, read again whenever its events say so
 labels, login   what several registries have in common: labels that are for us, a user's name and password

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from discovery.consul import ConsulRegistry
 from discovery.dns import DnsRegistry
 from discovery.etcd import EtcdRegistry
+from discovery.eureka import EurekaRegistry
 from discovery.file import FileRegistry
 from discovery.http import HttpRegistry
 from discovery.instance import Instance
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from config.registries.consul import Consul
     from config.registries.dns import Dns
     from config.registries.etcd import Etcd
+    from config.registries.eureka import Eureka
     from config.registries.http import Http
     from config.registries.kubernetes import Kubernetes
     from config.registries.marathon import Marathon
@@ -100,6 +102,21 @@ def _kubernetes(service: str, wanted: Kubernetes) -> Watched:
     return registry, wanted.service
 
 
+def _eureka(service: str, wanted: Eureka) -> Watched:
+    registry = EurekaRegistry(
+        wanted.urls,
+        by="app" if wanted.app else "vip",
+        secure=wanted.secure,
+        address=wanted.address,
+        username=wanted.username or "",
+        password=_secret(wanted.password),
+        password_file=wanted.password_file,
+        interval=wanted.interval,
+        timeout=wanted.timeout,
+    )
+    return registry, wanted.app or wanted.vip or ""
+
+
 def _dns(service: str, wanted: Dns) -> Watched:
     registry = DnsRegistry(
         wanted.name,
@@ -160,6 +177,7 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "consul": _consul,
     "etcd": _etcd,
     "kubernetes": _kubernetes,
+    "eureka": _eureka,
     "dns": _dns,
     "http": _http,
     "mesos": _mesos,

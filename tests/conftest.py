@@ -11,6 +11,7 @@ from hypothesis import settings
 from tests.discovery.contract import worlds
 from tests.servers import consul as consul_server
 from tests.servers import etcd as etcd_server
+from tests.servers import eureka as eureka_server
 from tests.servers import kubernetes as kubernetes_server
 from tests.servers import unbound
 from tests.servers.document import DocumentServer
@@ -143,6 +144,44 @@ def own_kubernetes(kubernetes: kubernetes_server.KubernetesServer) -> Iterator[k
     """
     yield kubernetes
     kubernetes.bring_back()
+
+
+@pytest.fixture(scope="session")
+def eureka_program(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """Java and the jars of Eureka; skips what needs them when they cannot be had."""
+    return had_or_skipped(request.config, "Eureka", eureka_server.program)
+
+
+@pytest.fixture(scope="session")
+def eureka(
+    eureka_program: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[eureka_server.EurekaServer]:
+    """One Eureka for all tests: each registers applications of its own, and leaves the server alone."""
+    server = eureka_server.EurekaServer(tmp_path_factory.mktemp("eureka"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_eureka(eureka_program: tuple[str, Path], tmp_path: Path) -> Iterator[eureka_server.EurekaServer]:
+    """An Eureka for one test, which may kill it, freeze it and start it again."""
+    server = eureka_server.EurekaServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def strict_eureka(
+    eureka_program: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[eureka_server.EurekaServer]:
+    """An Eureka that answers nobody but `me`, whose password is `secret`, and that tells no deltas."""
+    folder = tmp_path_factory.mktemp("strict-eureka")
+    server = eureka_server.EurekaServer(folder, login=("me", "secret"), disableDelta="true")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -278,6 +278,31 @@ MISTAKES = {
         "p.yaml:5: services.web.discovery.kubernetes.sevice: unknown key; did you mean 'service'?",
     ],
     # the registries that are polled
+    discovered("eureka: {app: A, vip: a, password: x, urls: http://h:1/eureka}"): [
+        "p.yaml:5: services.web.discovery.eureka.urls: must be a list, not 'http://h:1/eureka'; write [http://h:1/eureka]",
+        "p.yaml:5: services.web.discovery.eureka: has both app and vip: keep one of them",
+        "p.yaml:5: services.web.discovery.eureka: has password without username: add it",
+    ],
+    discovered("eureka: {urls: [h:8761, 'http://me:secret@h/eureka', 'http://h/eureka?a=1'], ap: A}"): [
+        *(
+            (
+                f"p.yaml:5: services.web.discovery.eureka.urls[{number}]: must be the URL of Eureka's API such as "
+                "http://127.0.0.1:8761/eureka or http://127.0.0.1:8080/eureka/v2, without a query or a user name"
+                + shown
+            )
+            for number, shown in enumerate([", not 'h:8761'", "", ", not 'http://h/eureka?a=1'"])
+        ),
+        "p.yaml:5: services.web.discovery.eureka.ap: unknown key; did you mean 'app'?",
+        "p.yaml:5: services.web.discovery.eureka: must have one of app and vip",
+    ],
+    discovered("eureka: {vip: '', urls: [], interval: 10ms, timeout: 1ms, address: name, secure: maybe}"): [
+        "p.yaml:5: services.web.discovery.eureka.vip: must not be empty",
+        "p.yaml:5: services.web.discovery.eureka.urls: must have at least one item",
+        "p.yaml:5: services.web.discovery.eureka.interval: must be at least 100ms, not 10ms",
+        "p.yaml:5: services.web.discovery.eureka.timeout: must be at least 10ms, not 1ms",
+        "p.yaml:5: services.web.discovery.eureka.secure: must be true or false, not 'maybe'",
+        "p.yaml:5: services.web.discovery.eureka.address: must be ip or hostname, not 'name'",
+    ],
     discovered("dns: {name: 10.0.0.1, port: 80}"): [
         (
             "p.yaml:5: services.web.discovery.dns.name: must be a whole domain name such as web.example.internal or "
@@ -590,7 +615,9 @@ def test_no_value_at_any_key_brings_pydantics_words_to_the_user(data):
     whole["services"]["k8s"] = {"discovery": {"kubernetes": kubernetes}}
     dns = {"name": "web.lan", "type": "a", "port": 80, "servers": ["10.0.0.2"], "ttl_min": 1, "ttl_max": "5m"}
     http = {"url": "http://h/", "interval": 1, "timeout": 1, "headers": {"X-Key": "a"}, "token": "a"}
-    whole["services"].update({kind: {"discovery": {kind: keys}} for kind, keys in (("dns", dns), ("http", http))})
+    eureka = {"app": "WEB", "urls": ["http://h/eureka"], "interval": 1, "secure": True, "address": "ip"}
+    several = (("dns", dns), ("http", http), ("eureka", eureka))
+    whole["services"].update({kind: {"discovery": {kind: keys}} for kind, keys in several})
     place = whole
     while True:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))

@@ -3,6 +3,7 @@ import yaml
 from pydantic import SecretStr
 
 from config.registries.dns import Dns
+from config.registries.eureka import Eureka
 from config.registries.http import Http
 from config.registries.kubernetes import Kubernetes
 from config.units import Address
@@ -55,6 +56,26 @@ def test_http():
         headers={"X-Key": SecretStr("a key")},
         token_file=FOLDER / "t",
     )
+
+
+def test_eureka():
+    wanted = (
+        "{vip: web, urls: ['http://a:1/eureka/', 'https://b/eureka/v2/'], interval: 1s, timeout: 2s, secure: true, "
+        'address: hostname, username: me, password: "${PASSWORD}"}'
+    )
+    assert discovery(f"eureka: {wanted}", PASSWORD="a word").eureka == Eureka(
+        vip="web",
+        urls=("http://a:1/eureka", "https://b/eureka/v2"),
+        interval=1.0,
+        timeout=2.0,
+        secure=True,
+        address="hostname",
+        username="me",
+        password=SecretStr("a word"),
+    )
+    short = discovery("eureka: {app: WEB, username: me, password_file: secret}").eureka
+    assert (short.urls, short.interval, short.timeout) == (("http://127.0.0.1:8761/eureka",), 5.0, 5.0)
+    assert (short.secure, short.address, short.password_file) == (False, "ip", FOLDER / "secret")
 
 
 @pytest.mark.parametrize("name", ["web", "web.", "a-1.b_2", "_http._tcp.x", "a" * 63 + ".b", "10.0.0.1.example"])

@@ -8,6 +8,7 @@ from config.model import EmbeddedRegistry, Probe
 from config.registries.consul import Consul
 from config.registries.dns import Dns, dns_port, dns_ttls
 from config.registries.etcd import Etcd
+from config.registries.eureka import Eureka
 from config.registries.http import Http
 from config.registries.static import StaticInstance
 from config.together import one_login, one_probe, one_token, repeated
@@ -87,6 +88,8 @@ def test_parts_made_in_code_obey_too():
         Discovery,
         Probe,
         lambda: Etcd(prefix="/web/", username="me"),
+        lambda: Eureka(app="WEB", vip="web"),
+        lambda: Eureka(app="WEB", username="me"),
         lambda: Consul(service="x", token=SecretStr("a"), token_file=Path("b")),
         lambda: Discovery(static=(twin, twin)),
         lambda: Dns(name="web.internal"),

@@ -1,12 +1,14 @@
 """Real servers for the tests: found, started on free ports, and ended with the tests.
 
 `fetch`    unpacks Debian packages into the user's cache folder, so that each machine tests against the same version
+`maven`    fetches Java's jars into the same folder
 `debian`   programs of Debian's, such as clients: on PATH, fetched, or installed
 `wanted`   skips a test with the reason when what it wants cannot be had
 `ports`    picks free TCP ports
 `process`  runs one server process: start, wait until ready, stop, kill, freeze, start again
 `consul`   a Consul agent
 `etcd`     an etcd server
+`eureka`   Netflix' Eureka server; `eureka_pom.xml` says what it is made of
 `unbound`  a name server
 `document` a web server that holds one JSON document, in a thread of the tests' own process
 

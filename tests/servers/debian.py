@@ -34,6 +34,8 @@ _PROGRAMS = {
     "h2load": _Packaged(
         "nghttp2-client", ("libnghttp2-14", "libev4", "libjansson4", "libjemalloc2", "libxml2", "libicu72")
     ),
+    "java": _Packaged("default-jre-headless", None),
+    "mvn": _Packaged("maven", None),
     "slowhttptest": _Packaged("slowhttptest", ()),
 }
 

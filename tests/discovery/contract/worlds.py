@@ -10,6 +10,7 @@ import pytest
 from tests.discovery.contract.consul import ConsulWorld, EmbeddedWorld
 from tests.discovery.contract.dns import DnsWorld
 from tests.discovery.contract.etcd import EtcdWorld
+from tests.discovery.contract.eureka import EurekaWorld
 from tests.discovery.contract.file import FileWorld
 from tests.discovery.contract.http import HttpWorld
 from tests.discovery.contract.kubernetes import KubernetesWorld
@@ -27,6 +28,7 @@ WORLDS: tuple[type[World], ...] = (
     DnsWorld,
     HttpWorld,
     FileWorld,
+    EurekaWorld,
 )
 NEVER_CHANGES: tuple[type[World], ...] = (StaticWorld,)
 
