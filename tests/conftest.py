@@ -13,6 +13,7 @@ from tests.servers import consul as consul_server
 from tests.servers import etcd as etcd_server
 from tests.servers import kubernetes as kubernetes_server
 from tests.servers import unbound
+from tests.servers import zookeeper as zookeeper_server
 from tests.servers.document import DocumentServer
 from tests.servers.embedded import EmbeddedRegistry
 from tests.servers.wanted import had_or_skipped
@@ -164,6 +165,20 @@ def name_server(unbound_program: Path, tmp_path: Path) -> Iterator[unbound.Unbou
 def document_server() -> Iterator[DocumentServer]:
     """A web server with one JSON document, for one test."""
     server = DocumentServer()
+
+
+@pytest.fixture(scope="session")
+def zookeeper_command(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """What runs ZooKeeper; skips what needs it when it cannot be had."""
+    return had_or_skipped(request.config, "ZooKeeper", zookeeper_server.command)
+
+
+@pytest.fixture(scope="session")
+def zookeeper(
+    zookeeper_command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[zookeeper_server.ZooKeeperServer]:
+    """One ZooKeeper for all tests: each writes below a path of its own, and leaves the server alone."""
+    server = zookeeper_server.ZooKeeperServer(tmp_path_factory.mktemp("zookeeper"))
     server.start()
     yield server
     server.stop()
@@ -173,3 +188,11 @@ def document_server() -> Iterator[DocumentServer]:
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A service in a registry: see tests.discovery.contract."""
     yield from worlds.made(request)
+
+
+def own_zookeeper(zookeeper_command: tuple[str, ...], tmp_path: Path) -> Iterator[zookeeper_server.ZooKeeperServer]:
+    """A ZooKeeper for one test, which may stop it, freeze it, wipe it and start it again."""
+    server = zookeeper_server.ZooKeeperServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()

@@ -8,6 +8,7 @@
 `consul`   a Consul agent
 `etcd`     an etcd server
 `unbound`  a name server
+`zookeeper` a ZooKeeper server; `java` is what it runs on
 `document` a web server that holds one JSON document, in a thread of the tests' own process
 
 Processes of our own, run while a `with` block lasts:
