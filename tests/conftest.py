@@ -161,12 +161,6 @@ def name_server(unbound_program: Path, tmp_path: Path) -> Iterator[unbound.Unbou
     server.stop()
 
 
-@pytest.fixture
-def document_server() -> Iterator[DocumentServer]:
-    """A web server with one JSON document, for one test."""
-    server = DocumentServer()
-
-
 @pytest.fixture(scope="session")
 def zookeeper_command(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """What runs ZooKeeper; skips what needs it when it cannot be had."""
@@ -185,14 +179,24 @@ def zookeeper(
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """A service in a registry: see tests.discovery.contract."""
-    yield from worlds.made(request)
-
-
 def own_zookeeper(zookeeper_command: tuple[str, ...], tmp_path: Path) -> Iterator[zookeeper_server.ZooKeeperServer]:
     """A ZooKeeper for one test, which may stop it, freeze it, wipe it and start it again."""
     server = zookeeper_server.ZooKeeperServer(tmp_path)
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def document_server() -> Iterator[DocumentServer]:
+    """A web server with one JSON document, for one test."""
+    server = DocumentServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A service in a registry: see tests.discovery.contract."""
+    yield from worlds.made(request)

@@ -1,0 +1,168 @@
+"""Services in ZooKeeper: the children of a path are the instances, and ZooKeeper tells that something changed.
+
+Its watches tell once, of the list of children or of one child's data. Whoever is told reads that anew, and sets the
+next watch with it; what happened in between is in what is read. When the connection breaks, the last set stays in
+force: the watch goes on when kazoo has connected again, and is an error only when that takes longer than `timeout`.
+
+A watch that is silent has nothing to tell, or is lost. So every HEARTBEAT the number of the list's last change is
+compared with the one we know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from discovery.registry import RegistryError
+from discovery.zookeeper.curator import Curator
+from discovery.zookeeper.members import Members
+from discovery.zookeeper.nerve import Nerve
+from discovery.zookeeper.serverset import Serverset
+from discovery.zookeeper.session import DisconnectedError, Ensemble, MissingError, ZooKeeperError, joined
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+    from pathlib import Path
+
+    from discovery.instance import Snapshot
+    from discovery.zookeeper.layout import Layout
+    from discovery.zookeeper.session import Session
+
+SESSION_TIMEOUT = 10.0  # seconds; the servers allow from 2 to 20 times their tickTime
+TIMEOUT = 5.0  # seconds
+HEARTBEAT = 10.0  # seconds
+PACE = 0.05  # seconds from one snapshot to the next; changes between the two come together
+BATCH = 100  # children whose data is asked for at a stretch
+
+
+def make_layout(layout: str, endpoint: str = "") -> Layout:
+    """Return the layout of this name: curator, serverset (at one of its additional endpoints, if named) or nerve."""
+    match layout:
+        case "curator":
+            return Curator()
+        case "serverset":
+            return Serverset(endpoint)
+        case "nerve":
+            return Nerve()
+    raise ValueError(f"there is no layout {layout}")
+
+
+class ZooKeeperRegistry:
+    """The services in the ensemble whose members are at `hosts` (`127.0.0.1:2181`).
+
+    A service's name is its path: `/services/web`. `layout` and `endpoint` are as in `make_layout`. With a `username`,
+    the password, or the content of `password_file`, is sent along (scheme digest). `session_timeout` is how many
+    seconds the servers remember us while we are not connected; `timeout` how many an answer may take, or a new
+    connection.
+    """
+
+    def __init__(
+        self,
+        hosts: Iterable[str],
+        *,
+        layout: str = "curator",
+        endpoint: str = "",
+        username: str = "",
+        password: str = "",
+        password_file: Path | None = None,
+        session_timeout: float = SESSION_TIMEOUT,
+        timeout: float = TIMEOUT,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        self._ensemble = Ensemble(tuple(hosts), session_timeout, username, password, password_file)
+        self._layout = make_layout(layout, endpoint)
+        self._timeout = timeout
+        self._heartbeat = heartbeat
+
+    async def watch(self, service: str) -> AsyncIterator[Snapshot]:
+        """Yield a snapshot at each change, but no more than twenty a second, and one at each heartbeat."""
+        try:
+            async with joined(self._ensemble) as session, aclosing(self._follow(session, service)) as snapshots:
+                async for snapshot in snapshots:
+                    yield snapshot
+        except ZooKeeperError as error:
+            raise RegistryError(f"ZooKeeper at {', '.join(self._ensemble.hosts)}: {service}: {error}") from error
+
+    async def _follow(self, session: Session, path: str) -> AsyncGenerator[Snapshot, None]:
+        follower = _Follower(self._layout)
+        with session.listening(path, follower):
+            while True:
+                await self._read(session, path, follower.members)
+                yield follower.members.snapshot(path)
+                await asyncio.sleep(PACE)
+                await self._wait(session, path, follower)
+
+    async def _wait(self, session: Session, path: str, follower: _Follower) -> None:
+        """Return when there is something to read, or when a comparison shows that there is not."""
+        try:
+            async with asyncio.timeout(self._heartbeat):
+                await follower.news.wait()
+        except TimeoutError:
+            try:
+                (stat,) = await session.answers(lambda: [session.exists(path, watch=False)], self._timeout)
+                follower.members.differs(stat)
+            except DisconnectedError:
+                follower.members.disconnected()
+        follower.news.clear()
+
+    async def _read(self, session: Session, path: str, members: Members) -> None:
+        """Read what is due, once; what changes meanwhile is for the next round."""
+        give_up = float("inf")
+        while members.is_due:
+            await session.connected(self._timeout)
+            try:
+                if members.list_is_due:
+                    await self._list(session, path, members)
+                names = members.take()
+                for start in range(0, len(names), BATCH):
+                    await self._read_data(session, path, members, names[start : start + BATCH])
+            except DisconnectedError:
+                members.disconnected()
+                now = asyncio.get_running_loop().time()
+                give_up = min(give_up, now + self._timeout)
+                if now >= give_up:
+                    raise ZooKeeperError("the connection breaks again and again") from None
+            else:
+                return
+
+    async def _list(self, session: Session, path: str, members: Members) -> None:
+        if members.session != session.id:
+            # A member that lags behind its leader would take us back in time; within a session none does.
+            await session.answers(lambda: [session.sync(path)], self._timeout)
+        members.begin_list()
+        number = session.id
+        (answer,) = await session.answers(lambda: [session.children(path)], self._timeout)
+        if not isinstance(answer, MissingError):
+            names, stat = answer
+            members.listed(names, stat, number)
+            return
+        members.absent(number)
+        (stat,) = await session.answers(lambda: [session.exists(path, watch=True)], self._timeout)
+        if stat is not None:
+            members.fired("")  # it was made between the two questions
+
+    async def _read_data(self, session: Session, path: str, members: Members, names: list[str]) -> None:
+        answers: list[Any] = await session.answers(lambda: [session.data(path, name) for name in names], self._timeout)
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, MissingError):
+                members.gone(name)  # it went between the list and now
+            else:
+                data, stat = answer
+                members.read(name, data, stat.mzxid)
+
+
+class _Follower:
+    """What one watch knows, and whether there is news."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.members = Members(layout)
+        self.news = asyncio.Event()
+
+    def fired(self, name: str) -> None:
+        self.members.fired(name)
+        self.news.set()
+
+    def disconnected(self) -> None:
+        self.members.disconnected()
+        self.news.set()
