@@ -1,8 +1,8 @@
 """What the layouts of instances in ZooKeeper have in common: JSON of bounded size, and labels that say more.
 
 A layout says what one child of a service's path means. Labels are names and values beside an address; every layout has
-a place for them. As in the other registries' files, `weight` (a whole number) and `zone` among them mean what they say;
-so do `tags` (separated by commas) and `id`.
+a place for them. Those named `weight` (a whole number), `zone`, `tags` (with commas between) and `id` mean what they
+say, as in the lists of Prometheus' form; the others are the metadata.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from config.units import show
 from discovery.file_format import read_instance
-from discovery.instance import Availability, one_line
+from discovery.instance import Availability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,11 +95,16 @@ def make_instance(
     if not isinstance(port, int) or isinstance(port, bool):
         raise ValueError(f"the port must be a whole number, not {show(port)}")
     metadata = read_labels(labels)
+    named = metadata.pop("id", "")
+    written = metadata.get("weight", "")
+    if written.isascii() and written.isdecimal() and len(written) <= 10:
+        del metadata["weight"]
+        weight = int(written) if weight is None else weight
     fields = {
-        "id": id or one_line("id", metadata.get("id", "")),
-        "weight": _weight(metadata) if weight is None else weight,
-        "zone": metadata.get("zone"),
-        "tags": [tag.strip() for tag in metadata.get("tags", "").split(",") if tag.strip()],
+        "id": id or named,
+        "weight": weight,
+        "zone": metadata.pop("zone", None),
+        "tags": [tag.strip() for tag in metadata.pop("tags", "").split(",") if tag.strip()],
         "metadata": metadata,
     }
     bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -156,11 +161,6 @@ def sequence(name: str) -> int:
     """Return the number that ZooKeeper put at the end of a name; -1 if there is none."""
     number = _SEQUENCE.search(name)
     return int(number[0]) if number else -1
-
-
-def _weight(labels: Mapping[str, str]) -> int | None:
-    weight = labels.get("weight", "")
-    return int(weight) if weight.isascii() and weight.isdecimal() and len(weight) <= 10 else None
 
 
 def _text(value: str | float) -> str:

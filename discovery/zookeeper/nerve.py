@@ -16,7 +16,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from config.units import show
 from discovery.instance import Availability
 from discovery.zookeeper.layout import Node, make_instance, newest, read_labels, read_object, write, write_labels
 
@@ -45,8 +44,9 @@ class Nerve:
         if fields is None:
             fields = read_object(data)
         labels = read_labels(fields.get("labels"))
-        if "name" in fields:
-            labels.setdefault("name", show(fields["name"]) if not isinstance(fields["name"], str) else fields["name"])
+        name = fields.get("name")
+        if isinstance(name, str) and name != labels.get("id"):
+            labels.setdefault("name", name)
         port = fields.get("port")
         if isinstance(port, str) and port.isascii() and port.isdecimal() and len(port) <= 5:
             port = int(port)  # nerve passes on what its configuration has
@@ -61,16 +61,14 @@ class Nerve:
         if instance.availability is not Availability.UP:
             raise ValueError("nerve's nodes cannot say that an instance takes no requests")
         labels = {name: value for name, value in write_labels(instance).items() if name != "weight"}
-        if instance.id != instance.authority:
-            labels["id"] = instance.id
+        labels["id"] = instance.id
         fields: dict[str, Any] = {
             "host": instance.address,
             "port": instance.port,
             "name": instance.id,
             "weight": instance.weight,
+            "labels": labels,
         }
-        if labels:
-            fields["labels"] = labels
         return Node(f"{instance.id.replace('/', '_')}_", write(fields), sequential=True)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kazoo.protocol.states import ZnodeStat
+
     from discovery.instance import Instance
     from discovery.zookeeper.layout import Node
 
@@ -162,8 +164,7 @@ class ZooKeeperLease:
         if self._is_over:
             raise LeaseLostError(f"{self._where}: the lease is over")
         try:
-            await self._session.connected(self._timeout)
-            (stat,) = await self._session.answers(lambda: [self._session.exists(self.path, watch=False)], self._timeout)
+            stat = await self._look()
         except (ZooKeeperError, DisconnectedError) as error:
             if not self._session.ended:
                 raise RegistryError(f"{self._where}: {_said(error)}") from error
@@ -181,17 +182,23 @@ class ZooKeeperLease:
         raise LeaseLostError(f"{self._where}: {reason}")
 
     async def revoke(self) -> None:
-        """Remove the node, and end the session, which would do it too."""
+        """Remove the node if it is ours, and end the session, which would do it too."""
         if self._is_over:
             return
         try:
-            if self._session.id == self._owner:
-                await self._session.connected(self._timeout)
+            stat = await self._look()
+            if stat is not None and stat.ephemeralOwner == self._owner:
                 await self._session.answers(lambda: [self._session.ask("delete_async", self.path)], self._timeout)
         except (ZooKeeperError, DisconnectedError) as error:
             raise RegistryError(f"{self._where}: {_said(error)}") from error
         finally:
             await self._end()
+
+    async def _look(self) -> ZnodeStat | None:
+        await self._session.connected(self._timeout)
+        (stat,) = await self._session.answers(lambda: [self._session.exists(self.path, watch=False)], self._timeout)
+        found: ZnodeStat | None = stat
+        return found
 
     async def _end(self) -> None:
         if not self._is_over:

@@ -72,9 +72,10 @@ class Ensemble:
         if self.password_file is None:
             return f"{self.username}:{self.password}"
         try:
-            return f"{self.username}:{self.password_file.read_text(encoding='utf-8').rstrip()}"
+            password = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, ValueError) as error:
             raise ZooKeeperError(f"the password file {self.password_file} cannot be read: {error}") from error
+        return f"{self.username}:{password}"
 
 
 class Listener(Protocol):

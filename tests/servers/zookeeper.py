@@ -41,6 +41,8 @@ maxClientCnxns=0
 admin.enableServer=false
 4lw.commands.whitelist=srvr,cons,wchs
 """
+TESTER = ("tests", "tests's")  # who may do what is not allowed to others
+
 READY_WITHIN = 60.0  # seconds; a Java of its own takes two on a machine with nothing else to do
 
 quiet = logging.getLogger("tests.kazoo")
@@ -108,7 +110,7 @@ class ZooKeeperServer:
 
     def connect(self, **options: Any) -> KazooClient:
         """Make another client, with another session; the caller must `leave` it."""
-        client = KazooClient(self.address, logger=quiet, **options)
+        client = KazooClient(self.address, logger=quiet, auth_data=[("digest", ":".join(TESTER))], **options)
         client.start(timeout=30)
         return client
 
@@ -151,9 +153,9 @@ class ZooKeeperServer:
         for answer in asked:
             answer.get(timeout=60)
 
-    def protect(self, path: str, user: str, password: str, *, of: str = "read") -> None:
-        """Let only this user do what `of` names with a node, and nobody do anything else."""
-        self.client.set_acls(path, [make_digest_acl(user, password, **{of: True, "admin": False})])
+    def protect(self, path: str, user: str, password: str) -> None:
+        """Let only this user read a node, and nobody but the tests write it."""
+        self.client.set_acls(path, [make_digest_acl(user, password, read=True), make_digest_acl(*TESTER, all=True)])
 
     def expire(self, session: tuple[int, bytes]) -> None:
         """End another client's session: one that takes it over, and closes it."""

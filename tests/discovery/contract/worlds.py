@@ -15,6 +15,7 @@ from tests.discovery.contract.http import HttpWorld
 from tests.discovery.contract.kubernetes import KubernetesWorld
 from tests.discovery.contract.static import StaticWorld
 from tests.discovery.contract.world import Can, World
+from tests.discovery.contract.zookeeper import ZooKeeperWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ WORLDS: tuple[type[World], ...] = (
     DnsWorld,
     HttpWorld,
     FileWorld,
+    ZooKeeperWorld,
 )
 NEVER_CHANGES: tuple[type[World], ...] = (StaticWorld,)
 
