@@ -44,9 +44,9 @@ class Nerve:
         if fields is None:
             fields = read_object(data)
         labels = read_labels(fields.get("labels"))
-        name = fields.get("name")
-        if isinstance(name, str) and name != labels.get("id"):
-            labels.setdefault("name", name)
+        machine = fields.get("name")
+        if isinstance(machine, str) and machine != labels.get("id"):
+            labels.setdefault("name", machine)
         port = fields.get("port")
         if isinstance(port, str) and port.isascii() and port.isdecimal() and len(port) <= 5:
             port = int(port)  # nerve passes on what its configuration has

@@ -38,7 +38,8 @@ ATTEMPTS = 3  # at putting a node in the place of another that comes and goes
 class ZooKeeperRegistrar:
     """Registers instances in the ensemble at `hosts`; all parameters are those of the registry.
 
-    The nodes may be read by anyone. They may be changed by anyone too unless there is a login; then only by it.
+    The nodes may be read by anyone. They may be changed by anyone too unless there is a login; then only by it. The
+    same goes for the path, where it is not there yet: with a login, nobody else registers below it.
     """
 
     def __init__(
@@ -195,6 +196,13 @@ class ZooKeeperLease:
             await self._end()
 
     async def _look(self) -> ZnodeStat | None:
+        """Return what the node has, or nothing; a connection that breaks meanwhile is waited for once."""
+        try:
+            return await self._look_once()
+        except DisconnectedError:
+            return await self._look_once()
+
+    async def _look_once(self) -> ZnodeStat | None:
         await self._session.connected(self._timeout)
         (stat,) = await self._session.answers(lambda: [self._session.exists(self.path, watch=False)], self._timeout)
         found: ZnodeStat | None = stat

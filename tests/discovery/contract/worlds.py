@@ -24,11 +24,11 @@ WORLDS: tuple[type[World], ...] = (
     ConsulWorld,
     EmbeddedWorld,
     EtcdWorld,
+    ZooKeeperWorld,
     KubernetesWorld,
     DnsWorld,
     HttpWorld,
     FileWorld,
-    ZooKeeperWorld,
 )
 NEVER_CHANGES: tuple[type[World], ...] = (StaticWorld,)
 

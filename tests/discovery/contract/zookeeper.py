@@ -60,13 +60,7 @@ class ZooKeeperWorld(World):
 
     def change_many(self, changes: Iterable[tuple[str, str, int] | str]) -> None:
         self._zookeeper.change_many(
-            self._path,
-            (
-                (one, None)
-                if isinstance(one, str)
-                else (one[0], json.dumps({"address": one[1], "port": one[2]}).encode())
-                for one in changes
-            ),
+            self._path, ((one, None) if isinstance(one, str) else (one[0], _data(*one[1:])) for one in changes)
         )
 
     def stop(self) -> None:
@@ -90,3 +84,7 @@ class ZooKeeperWorld(World):
 
     def allow(self) -> None:
         self._password_file.write_text("reader's")
+
+
+def _data(address: str, port: int) -> bytes:
+    return json.dumps({"address": address, "port": port}).encode()

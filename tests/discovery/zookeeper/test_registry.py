@@ -14,8 +14,7 @@ from discovery.registry import RegistryError
 from discovery.zookeeper import ZooKeeperRegistry
 from discovery.zookeeper.layout import VALUE_LIMIT
 from discovery.zookeeper.registry import BATCH, PACE
-from tests.discovery.watching import eventually, first, has, ids, only, until, watching
-from tests.discovery.zookeeper.service import Kept, Service
+from tests.discovery.watching import first, has, ids, only, until, watching
 from tests.servers.ports import free_port
 from tests.servers.zookeeper import leave
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from discovery.instance import Snapshot
-    from tests.servers.zookeeper import ZooKeeperServer
+    from tests.discovery.zookeeper.service import Service
 
 
 def having(name: str) -> Callable[[Snapshot], bool]:
@@ -188,68 +187,6 @@ async def test_a_heartbeat_finds_what_no_watch_told(service: Service, monkeypatc
         await first(watch)
         monkeypatch.setattr(Session, "fired", lambda *_: None)
         service.put("one")
-        await until(watch, has("one"))
-
-
-async def test_a_server_that_restarts_loses_nothing(own_zookeeper: ZooKeeperServer):
-    """The connection breaks, and the session outlives that: it is no failure, and nothing was forgotten."""
-    service = Service(own_zookeeper)
-    service.put("one")
-    async with Kept(service, timeout=20.0) as kept:
-        await eventually(lambda: kept.shows("one"))
-        await asyncio.to_thread(own_zookeeper.kill)
-        await asyncio.to_thread(own_zookeeper.start)
-        service.put("two")
-        await eventually(lambda: kept.shows("one", "two"))
-        service.delete("one")
-        await eventually(lambda: kept.shows("two"))
-        assert (kept.events, kept.keeper.updates["failed"]) == ([], 0)
-
-
-async def test_a_connection_that_does_not_come_back_is_an_error(own_zookeeper: ZooKeeperServer):
-    service = Service(own_zookeeper)
-    service.put("one")
-    async with Kept(service, timeout=0.3) as kept:
-        await eventually(lambda: kept.shows("one"))
-        own_zookeeper.kill()
-        await eventually(lambda: bool(kept.keeper.error))
-        assert f"ZooKeeper at {own_zookeeper.address}: {service.path}: no connection within 0.3 s" in kept.keeper.error
-        assert kept.shows("one")
-        await asyncio.to_thread(own_zookeeper.start)
-        service.put("two")
-        await eventually(lambda: kept.shows("one", "two"))
-    assert kept.events == ["watch_failed", "watch_recovered"]
-
-
-async def test_a_server_that_comes_back_without_its_data_empties_nothing(own_zookeeper: ZooKeeperServer):
-    service = Service(own_zookeeper)
-    service.put("one")
-    service.put("two")
-    async with Kept(service, timeout=20.0, session_timeout=0.5) as kept:
-        await eventually(lambda: kept.shows("one", "two"))
-        await asyncio.to_thread(own_zookeeper.kill)
-        own_zookeeper.wipe()
-        await asyncio.to_thread(own_zookeeper.start)
-        await eventually(lambda: kept.keeper.held_since is not None)
-        assert kept.shows("one", "two")
-        service.put("one")
-        await eventually(lambda: kept.shows("one"))
-    assert kept.events == ["empty_held"]
-
-
-async def test_a_server_that_is_frozen_is_an_error_until_it_thaws(own_zookeeper: ZooKeeperServer):
-    service = Service(own_zookeeper)
-    service.put("one")
-    async with service.watch(timeout=0.3, heartbeat=0.1) as watch:
-        await until(watch, has("one"))
-        own_zookeeper.freeze()
-        with pytest.raises(RegistryError, match=r"no answer within 0\.3 s"):
-            await until(watch, has())
-    async with service.watch(timeout=0.3) as watch:
-        with pytest.raises(RegistryError, match=r"no connection within 0\.3 s"):
-            await first(watch)
-    own_zookeeper.thaw()
-    async with service.watch() as watch:
         await until(watch, has("one"))
 
 
