@@ -6,6 +6,7 @@ of the session takes back: no node is left behind that nobody renews.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from kazoo.exceptions import KazooException, NoNodeError, RolledBackError, RuntimeInconsistency
@@ -24,7 +25,7 @@ from discovery.zookeeper.session import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from kazoo.protocol.states import ZnodeStat
@@ -66,7 +67,8 @@ class ZooKeeperRegistrar:
             credential = self._ensemble.read_credential()
         except (ValueError, ZooKeeperError) as error:
             raise RegistryError(f"{where}: {error}") from error
-        session = Session(self._ensemble.hosts, self._ensemble.session_timeout, credential)
+        begin = functools.partial(Session, self._ensemble.hosts, self._ensemble.session_timeout, credential)
+        session = begin()
         try:
             await session.connected(self._timeout)
             owner = session.id
@@ -79,7 +81,7 @@ class ZooKeeperRegistrar:
         except BaseException:
             await session.close()
             raise
-        return ZooKeeperLease(session, path, owner, self._ensemble.session_timeout / 3, self._timeout, where)
+        return ZooKeeperLease(session, begin, path, owner, self._ensemble.session_timeout / 3, self._timeout, where)
 
     async def _make(self, session: Session, service: str, node: Node) -> str:
         """Make the node, in place of one of the same name, and return its path."""
@@ -147,29 +149,38 @@ class ZooKeeperRegistrar:
 
 
 class ZooKeeperLease:
-    """The node at `path`, which belongs to the session with the number `owner`."""
+    """The node at `path`, which belongs to the session with the number `owner`; `begin` begins another one."""
 
     def __init__(
-        self, session: Session, path: str, owner: int | None, interval: float, timeout: float, where: str
+        self,
+        session: Session,
+        begin: Callable[[], Session],
+        path: str,
+        owner: int | None,
+        interval: float,
+        timeout: float,
+        where: str,
     ) -> None:
         self.path = path
         self.interval = interval
         self._session = session
+        self._begin = begin
         self._owner = owner
         self._timeout = timeout
         self._where = where
-        self._is_over = False
+        self._is_open = True  # the session
+        self._is_lost = False  # or was revoked: the node is not ours any more
 
     async def renew(self) -> None:
         """Look whether the node is there and ours; kazoo keeps the session alive."""
-        if self._is_over:
+        if self._is_lost or not self._is_open:
             raise LeaseLostError(f"{self._where}: the lease is over")
         try:
             stat = await self._look()
         except (ZooKeeperError, DisconnectedError) as error:
             if not self._session.ended:
                 raise RegistryError(f"{self._where}: {_said(error)}") from error
-            await self._end()
+            await self._close()
             raise LeaseLostError(f"{self._where}: {_said(error)}") from error
         if self._session.id != self._owner:
             reason = "the session expired"
@@ -179,21 +190,28 @@ class ZooKeeperLease:
             reason = f"the node {self.path} is somebody else's"
         else:
             return
-        await self._end()
+        self._is_lost = True
+        await self._close()
         raise LeaseLostError(f"{self._where}: {reason}")
 
     async def revoke(self) -> None:
-        """Remove the node if it is ours, and end the session, which would do it too."""
-        if self._is_over:
+        """Remove the node if it is ours still, and end the session, which would do it too, in time.
+
+        When that failed, the session is over for us, but maybe not yet for ZooKeeper: to revoke again looks anew.
+        """
+        if self._is_lost:
             return
+        if not self._is_open:
+            self._session, self._is_open = self._begin(), True
         try:
             stat = await self._look()
             if stat is not None and stat.ephemeralOwner == self._owner:
                 await self._session.answers(lambda: [self._session.ask("delete_async", self.path)], self._timeout)
+            self._is_lost = True
         except (ZooKeeperError, DisconnectedError) as error:
             raise RegistryError(f"{self._where}: {_said(error)}") from error
         finally:
-            await self._end()
+            await self._close()
 
     async def _look(self) -> ZnodeStat | None:
         """Return what the node has, or nothing; a connection that breaks meanwhile is waited for once."""
@@ -208,9 +226,9 @@ class ZooKeeperLease:
         found: ZnodeStat | None = stat
         return found
 
-    async def _end(self) -> None:
-        if not self._is_over:
-            self._is_over = True
+    async def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
             await self._session.close()
 
 

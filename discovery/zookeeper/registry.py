@@ -11,12 +11,16 @@ compared with the one we know.
 from __future__ import annotations
 
 import asyncio
+import functools
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from discovery.catalog import Listed
+from discovery.instance import first_line
+from discovery.pace import PACE
 from discovery.registry import RegistryError
 from discovery.zookeeper.curator import Curator
-from discovery.zookeeper.members import Members
+from discovery.zookeeper.members import CHILD_LIMIT, Members
 from discovery.zookeeper.nerve import Nerve
 from discovery.zookeeper.serverset import Serverset
 from discovery.zookeeper.session import DisconnectedError, Ensemble, MissingError, ZooKeeperError, joined
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
 SESSION_TIMEOUT = 10.0  # seconds; the servers allow from 2 to 20 times their tickTime
 TIMEOUT = 5.0  # seconds
 HEARTBEAT = 10.0  # seconds
-PACE = 0.05  # seconds from one snapshot to the next; changes between the two come together
 BATCH = 100  # children whose data is asked for at a stretch
 
 
@@ -83,6 +86,29 @@ class ZooKeeperRegistry:
                     yield snapshot
         except ZooKeeperError as error:
             raise RegistryError(f"ZooKeeper at {', '.join(self._ensemble.hosts)}: {service}: {error}") from error
+
+    async def services(self, below: str) -> tuple[Listed, ...]:
+        """List the children of a path, each with the number of its own children."""
+        try:
+            async with joined(self._ensemble) as session:
+                await session.connected(self._timeout)
+                return await self._services(session, below)
+        except (ZooKeeperError, DisconnectedError) as error:
+            said = str(error) or "the connection broke"
+            raise RegistryError(f"ZooKeeper at {', '.join(self._ensemble.hosts)}: {below}: {said}") from error
+
+    async def _services(self, session: Session, below: str) -> tuple[Listed, ...]:
+        (answer,) = await session.answers(lambda: [session.ask("get_children_async", below)], self._timeout)
+        names = [] if isinstance(answer, MissingError) else sorted(answer)[:CHILD_LIMIT]
+        paths = [f"{below.rstrip('/')}/{name}" for name in names]
+        found: list[Listed] = []
+        for start in range(0, len(paths), BATCH):
+            some = paths[start : start + BATCH]
+            stats = await session.answers(functools.partial(_look, session, some), self._timeout)
+            found += [
+                Listed(first_line(path), stat.numChildren) for path, stat in zip(some, stats, strict=True) if stat
+            ]
+        return tuple(found)
 
     async def _follow(self, session: Session, path: str) -> AsyncGenerator[Snapshot, None]:
         follower = _Follower(self._layout)
@@ -150,6 +176,10 @@ class ZooKeeperRegistry:
             else:
                 data, stat = answer
                 members.read(name, data, stat.mzxid)
+
+
+def _look(session: Session, paths: list[str]) -> list[asyncio.Future[Any]]:
+    return [session.exists(path, watch=False) for path in paths]
 
 
 class _Follower:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discovery.instance import Availability
+from discovery.pace import PACE
 from discovery.registry import RegistryError
 from discovery.zookeeper import ZooKeeperRegistry
 from discovery.zookeeper.layout import VALUE_LIMIT
-from discovery.zookeeper.registry import BATCH, PACE
+from discovery.zookeeper.registry import BATCH
 from tests.discovery.watching import first, has, ids, only, until, watching
 from tests.servers.ports import free_port
 from tests.servers.zookeeper import leave
