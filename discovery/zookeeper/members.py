@@ -25,7 +25,7 @@ class Members:
     """The children of one path, as far as ZooKeeper told.
 
     `fired` and `disconnected` mark what has to be read. A round of reading is `begin_list`, then `listed` or `absent`,
-    then `take`, then `read` or `gone` for each of the names.
+    then `take`, then `read_name`, `read` or `gone` for each of the names.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -91,15 +91,16 @@ class Members:
         self._heard(session, 0, 0)
 
     def take(self) -> list[str]:
-        """Return the names whose data is to be read now; of the others, the name says everything."""
+        """Return the names of those that are to be read now."""
         taken, self._due = self._due & self._names, set()
-        wanted = []
-        for name in sorted(taken):
-            if self._layout.wants_data(name):
-                wanted.append(name)
-            else:
-                self.read(name, b"", 0)
-        return wanted
+        return sorted(taken)
+
+    def read_name(self, name: str) -> bool:
+        """Read a child whose name says everything, and return whether it was one."""
+        if self._layout.wants_data(name):
+            return False
+        self.read(name, b"", 0)
+        return True
 
     def read(self, name: str, data: bytes, zxid: int) -> None:
         """Take a child's data, and the number of its last change."""

@@ -107,7 +107,7 @@ class ZooKeeperRegistrar:
             transaction.delete(path)
             transaction.create(path, data, acl=acl, ephemeral=True)
 
-        (results,) = await session.answers(lambda: [session.commit(fill)], self._timeout)
+        results = await session.answer(session.commit(fill), self._timeout)
         failed = [result for result in results if isinstance(result, KazooException)]
         if not failed:
             return True
@@ -131,10 +131,10 @@ class ZooKeeperRegistrar:
                 if isinstance(answer, MissingError):
                     continue
                 if self._identity(path.rpartition("/")[2], answer[0] or b"") == instance.id:
-                    await self._ask(session, "delete_async", path)
+                    await session.answers([session.ask("delete_async", path)], self._timeout)
 
     async def _data(self, session: Session, paths: list[str]) -> list[Any]:
-        return await session.answers(lambda: [session.ask("get_async", path) for path in paths], self._timeout)
+        return await session.answers([session.ask("get_async", path) for path in paths], self._timeout)
 
     def _identity(self, name: str, data: bytes) -> str:
         """Return the identity that a node is read as; empty when it is none of an instance."""
@@ -144,8 +144,7 @@ class ZooKeeperRegistrar:
             return ""
 
     async def _ask(self, session: Session, method: str, *args: Any, **kwargs: Any) -> Any:
-        (answer,) = await session.answers(lambda: [session.ask(method, *args, **kwargs)], self._timeout)
-        return answer
+        return await session.answer(session.ask(method, *args, **kwargs), self._timeout)
 
 
 class ZooKeeperLease:
@@ -206,7 +205,7 @@ class ZooKeeperLease:
         try:
             stat = await self._look()
             if stat is not None and stat.ephemeralOwner == self._owner:
-                await self._session.answers(lambda: [self._session.ask("delete_async", self.path)], self._timeout)
+                await self._session.answers([self._session.ask("delete_async", self.path)], self._timeout)
             self._is_lost = True
         except (ZooKeeperError, DisconnectedError) as error:
             raise RegistryError(f"{self._where}: {_said(error)}") from error
@@ -222,8 +221,9 @@ class ZooKeeperLease:
 
     async def _look_once(self) -> ZnodeStat | None:
         await self._session.connected(self._timeout)
-        (stat,) = await self._session.answers(lambda: [self._session.exists(self.path, watch=False)], self._timeout)
-        found: ZnodeStat | None = stat
+        found: ZnodeStat | None = await self._session.answer(
+            self._session.exists(self.path, watch=False), self._timeout
+        )
         return found
 
     async def _close(self) -> None:

@@ -11,7 +11,6 @@ compared with the one we know.
 from __future__ import annotations
 
 import asyncio
-import functools
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -98,13 +97,15 @@ class ZooKeeperRegistry:
             raise RegistryError(f"ZooKeeper at {', '.join(self._ensemble.hosts)}: {below}: {said}") from error
 
     async def _services(self, session: Session, below: str) -> tuple[Listed, ...]:
-        (answer,) = await session.answers(lambda: [session.ask("get_children_async", below)], self._timeout)
-        names = [] if isinstance(answer, MissingError) else sorted(answer)[:CHILD_LIMIT]
+        try:
+            names = sorted(await session.answer(session.ask("get_children_async", below), self._timeout))[:CHILD_LIMIT]
+        except MissingError:
+            return ()
         paths = [f"{below.rstrip('/')}/{name}" for name in names]
         found: list[Listed] = []
         for start in range(0, len(paths), BATCH):
             some = paths[start : start + BATCH]
-            stats = await session.answers(functools.partial(_look, session, some), self._timeout)
+            stats = await session.answers([session.exists(path, watch=False) for path in some], self._timeout)
             found += [
                 Listed(first_line(path), stat.numChildren) for path, stat in zip(some, stats, strict=True) if stat
             ]
@@ -126,8 +127,7 @@ class ZooKeeperRegistry:
                 await follower.news.wait()
         except TimeoutError:
             try:
-                (stat,) = await session.answers(lambda: [session.exists(path, watch=False)], self._timeout)
-                follower.members.differs(stat)
+                follower.members.differs(await session.answer(session.exists(path, watch=False), self._timeout))
             except DisconnectedError:
                 follower.members.disconnected()
         follower.news.clear()
@@ -142,7 +142,7 @@ class ZooKeeperRegistry:
                     await self._list(session, path, members)
                 names = members.take()
                 for start in range(0, len(names), BATCH):
-                    await self._read_data(session, path, members, names[start : start + BATCH])
+                    await self._read_some(session, path, members, names[start : start + BATCH])
             except DisconnectedError:
                 members.disconnected()
                 now = asyncio.get_running_loop().time()
@@ -155,31 +155,29 @@ class ZooKeeperRegistry:
     async def _list(self, session: Session, path: str, members: Members) -> None:
         if members.session != session.id:
             # A member that lags behind its leader would take us back in time; within a session none does.
-            await session.answers(lambda: [session.sync(path)], self._timeout)
+            await session.answer(session.ask("sync_async", path), self._timeout)
         members.begin_list()
         number = session.id
-        (answer,) = await session.answers(lambda: [session.children(path)], self._timeout)
-        if not isinstance(answer, MissingError):
-            names, stat = answer
+        try:
+            names, stat = await session.answer(session.children(path), self._timeout)
+        except MissingError:
+            members.absent(number)
+            if await session.answer(session.exists(path, watch=True), self._timeout) is not None:
+                members.fired("")  # it was made between the two questions
+        else:
             members.listed(names, stat, number)
-            return
-        members.absent(number)
-        (stat,) = await session.answers(lambda: [session.exists(path, watch=True)], self._timeout)
-        if stat is not None:
-            members.fired("")  # it was made between the two questions
 
-    async def _read_data(self, session: Session, path: str, members: Members, names: list[str]) -> None:
-        answers: list[Any] = await session.answers(lambda: [session.data(path, name) for name in names], self._timeout)
-        for name, answer in zip(names, answers, strict=True):
+    async def _read_some(self, session: Session, path: str, members: Members, names: list[str]) -> None:
+        """Read some children: of most the data, of others the name says everything."""
+        wanted = [name for name in names if not members.read_name(name)]
+        answers: list[Any] = await session.answers([session.data(path, name) for name in wanted], self._timeout)
+        for name, answer in zip(wanted, answers, strict=True):
             if isinstance(answer, MissingError):
                 members.gone(name)  # it went between the list and now
             else:
                 data, stat = answer
                 members.read(name, data, stat.mzxid)
-
-
-def _look(session: Session, paths: list[str]) -> list[asyncio.Future[Any]]:
-    return [session.exists(path, watch=False) for path in paths]
+        await asyncio.sleep(0)  # many instances are no reason to keep requests waiting
 
 
 class _Follower:

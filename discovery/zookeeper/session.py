@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,14 +22,18 @@ from discovery.instance import first_line
 from discovery.zookeeper.client import make_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from kazoo.client import KazooClient
-    from kazoo.protocol.states import WatchedEvent, ZnodeStat
+    from kazoo.protocol.states import WatchedEvent
 
+FEW = 3  # questions that are asked in the event loop itself
 OUTSTANDING = 4  # batches of questions that a session has in flight at a time
 CLOSING = 0.5  # seconds that the end of a session is waited for; what takes longer ends on its own
+
+# Puts a question to kazoo, and returns kazoo's own kind of future.
+Question = Callable[[], Any]
 
 _BROKEN = (
     exceptions.ConnectionLoss, exceptions.SessionExpiredError, exceptions.ConnectionClosedError,
@@ -91,10 +96,9 @@ class Listener(Protocol):
 
 
 class Session:
-    """Questions to an ensemble, as futures, and what its watches tell.
+    """Questions to an ensemble, their answers as kazoo has them, and what its watches tell.
 
-    `id` is the session's number; it changes when a session expired. A future's result is as kazoo has it; its exception
-    is a DisconnectedError, MissingError, ExistsError or ZooKeeperError.
+    `id` is the session's number; it changes when a session expired.
 
     A session that was without a connection for longer than its time-out is over, whatever the servers say when they are
     back; we begin another one then. ZooKeeper wants that: servers that lost their memory turn a client away, without a
@@ -125,44 +129,57 @@ class Session:
         if self.ended:
             raise ZooKeeperError(self.ended)
 
-    def children(self, path: str) -> asyncio.Future[tuple[list[str], ZnodeStat]]:
-        """Ask for the names of the children, and watch the list."""
-        watch = _Watch(self, path, "")
-        return self._ask(self._client.get_children_async, path, watch=watch, include_data=True)
+    def children(self, path: str) -> Question:
+        """Ask for the names of the children and the node's numbers, and watch the list."""
+        return functools.partial(self._client.get_children_async, path, watch=_Watch(self, path, ""), include_data=True)
 
-    def exists(self, path: str, *, watch: bool) -> asyncio.Future[ZnodeStat | None]:
-        """Ask whether there is such a node; with a watch, be told when there is."""
-        return self._ask(self._client.exists_async, path, watch=_Watch(self, path, "") if watch else None)
+    def exists(self, path: str, *, watch: bool) -> Question:
+        """Ask for a node's numbers, which are None if there is no such node; with a watch, be told when there is."""
+        return functools.partial(self._client.exists_async, path, watch=_Watch(self, path, "") if watch else None)
 
-    def data(self, path: str, name: str) -> asyncio.Future[tuple[bytes, ZnodeStat]]:
-        """Ask for the data of a child, and watch it."""
-        return self._ask(self._client.get_async, f"{path}/{name}", watch=_Watch(self, path, name))
+    def data(self, path: str, name: str) -> Question:
+        """Ask for a child's data and its numbers, and watch it."""
+        return functools.partial(self._client.get_async, f"{path}/{name}", watch=_Watch(self, path, name))
 
-    def sync(self, path: str) -> asyncio.Future[str]:
-        """Let the member that we are connected to catch up with its leader."""
-        return self._ask(self._client.sync_async, path)
-
-    def ask(self, method: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+    def ask(self, method: str, *args: Any, **kwargs: Any) -> Question:
         """Ask what kazoo's method of this name does, `delete_async`."""
-        return self._ask(getattr(self._client, method), *args, **kwargs)
+        return functools.partial(getattr(self._client, method), *args, **kwargs)
 
-    def commit(self, fill: Callable[[Any], None]) -> asyncio.Future[list[Any]]:
+    def commit(self, fill: Callable[[Any], None]) -> Question:
         """Do all that `fill` puts into a transaction, or nothing; each result of it may be an exception of kazoo's."""
         transaction = self._client.transaction()
         fill(transaction)
-        return self._ask(transaction.commit_async)
+        return functools.partial(transaction.commit_async)
 
-    async def answers(self, futures: Callable[[], Sequence[asyncio.Future[Any]]], timeout: float) -> list[Any]:
-        """Return the results, in their order, or the MissingErrors; raise any other exception.
+    async def answer(self, question: Question, timeout: float) -> Any:
+        """Return the answer to one question; as `answers` does, but raise a MissingError too."""
+        (answer,) = await self.answers([question], timeout)
+        if isinstance(answer, MissingError):
+            raise answer
+        return answer
 
-        `futures` asks the questions when it is their turn. All answers must be there within `timeout` seconds of that.
+    async def answers(self, questions: Sequence[Question], timeout: float) -> list[Any]:
+        """Return the answers, in their order, or MissingErrors in their place; raise any other exception.
+
+        It is a DisconnectedError, an ExistsError or a ZooKeeperError. All answers must be there within `timeout`
+        seconds of the moment when it is the questions' turn.
         """
+        if not questions:
+            return []
         async with self._places:
-            asked = futures()
-            _, late = await asyncio.wait(asked, timeout=timeout) if asked else ((), ())
-        for future in late:
-            future.cancel()
-        results = [future.exception() or future.result() for future in asked if not future.cancelled()]
+            futures = [self._loop.create_future() for _ in questions]
+            try:
+                # Each question wakes kazoo's thread, which may then keep the interpreter for five milliseconds: many
+                # of them are asked in a thread, not in the event loop.
+                if len(questions) > FEW:
+                    await asyncio.to_thread(self._put, questions, futures)
+                else:
+                    self._put(questions, futures)
+                _, late = await asyncio.wait(futures, timeout=timeout)
+                results = [future.exception() or future.result() for future in futures if future.done()]
+            finally:
+                for future in futures:
+                    future.cancel()
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, MissingError):
                 raise result
@@ -204,10 +221,9 @@ class Session:
         for listener in self._listeners.get(path, ()):
             listener.fired(name)
 
-    def _ask(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self._loop.create_future()
-        method(*args, **kwargs).rawlink(functools.partial(self.post, _settle, future))
-        return future
+    def _put(self, questions: Sequence[Question], futures: Sequence[asyncio.Future[Any]]) -> None:
+        for question, future in zip(questions, futures, strict=True):
+            question().rawlink(functools.partial(self.post, _settle, future))
 
     def _begin(self) -> None:
         self._client, self._told = client, _ = self._make_client()
