@@ -8,7 +8,7 @@ layout          what the three ways in which instances are written down have in 
 curator         Curator's service discovery, which Spring Cloud uses too
 serverset       Finagle's and Twitter's serversets, with their weight vectors
 nerve           SmartStack's nerve
-registrar       the provider's side: an ephemeral node in one of these layouts
+registrar       the provider's side: an ephemeral node in one of these layouts, and a session that keeps it
 """
 
 from discovery.zookeeper.registrar import ZooKeeperRegistrar
