@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from yarl import URL
 
+from config.registries.zookeeper import LONGEST_SESSION
 from discovery.consul import ConsulRegistrar
 from discovery.etcd import EtcdRegistrar
 from discovery.here import address_towards, is_loopback
@@ -89,7 +90,7 @@ def _zookeeper(wanted: Register, keys: ZooKeeperNode) -> Target:
         username=keys.username or "",
         password=_secret(keys.password),
         password_file=keys.password_file,
-        session_timeout=wanted.ttl,
+        session_timeout=min(wanted.ttl, LONGEST_SESSION),
         timeout=keys.timeout,
     )
     places = tuple((host.host, host.port) for host in keys.hosts)

@@ -8,9 +8,20 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Wit
 from config.frozen import Model
 from config.texts import NotEmpty, Password
 from config.together import one_login
-from config.units import Address, Duration, PathText, PositiveDuration, at_least, format_duration, parse_address, show
+from config.units import (
+    Address,
+    Duration,
+    PathText,
+    PositiveDuration,
+    at_least,
+    at_most,
+    format_duration,
+    parse_address,
+    show,
+)
 
 CLIENT_PORT = 2181  # ZooKeeper's own default
+LONGEST_SESSION = 60.0  # seconds; servers allow 40 s unless told otherwise, and a client waits as long for them
 
 
 def parse_member(value: object) -> Address:
@@ -53,6 +64,7 @@ NodePath = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^/.*[^/]$", "examples": ["/services/web"]}),
 ]
 Username = Annotated[NotEmpty, AfterValidator(_username)]
+SessionTime = Annotated[Duration, at_least(1.0, format_duration), at_most(LONGEST_SESSION, format_duration)]
 
 
 class ZooKeeper(Model):
@@ -87,11 +99,11 @@ class ZooKeeper(Model):
         description="A file that holds the password, instead of password. A relative path starts at this file's "
         "folder.",
     )
-    session_timeout: Annotated[Duration, at_least(1.0, format_duration)] = Field(
+    session_timeout: SessionTime = Field(
         default=10.0,
-        description="How long the ensemble remembers this process while it is not connected; 1s or more. The servers "
-        "allow from 2 to 20 times their tickTime. Services with the same members, login and session_timeout share one "
-        "session.",
+        description="How long the ensemble remembers this process while it is not connected; 1s to 1m. The servers "
+        "allow from 2 to 20 times their tickTime. Services with the same members, login and session_timeout share "
+        "one session.",
     )
     timeout: PositiveDuration = Field(
         default=5.0, description="How long an answer may take, and a connection that broke to come back."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
 MESSAGE_LIMIT = 64 * 2**20  # bytes; a list of 100,000 children, with long names
+PATIENCE = 5.0  # seconds that connecting to one host may take
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0  # seconds between two rounds of attempts to connect
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def make_client(
     `credential` is `user:password`, or empty; `session_timeout` is in seconds.
     """
     told = Log(log)
-    handler = Handler(session_timeout / len(hosts))
+    handler = Handler(min(PATIENCE, session_timeout / len(hosts)))
     client = KazooClient(
         hosts=",".join(hosts),
         timeout=session_timeout,

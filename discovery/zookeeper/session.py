@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from kazoo.client import KazooClient
     from kazoo.protocol.states import WatchedEvent
+
+log = logging.getLogger(__name__)
 
 FEW = 3  # questions that are asked in the event loop itself
 OUTSTANDING = 4  # batches of questions that a session has in flight at a time
@@ -239,8 +242,11 @@ class Session:
         client, done = self._client, asyncio.Event()
 
         def end() -> None:
-            client.stop()
-            client.close()
+            try:
+                client.stop()
+                client.close()
+            except Exception as error:  # its thread does not end; it has nobody to talk to any more
+                log.debug("a ZooKeeper session could not be ended: %s", first_line(repr(error)))
             self.post(done.set)
 
         threading.Thread(target=end, name="ends a ZooKeeper session", daemon=True).start()

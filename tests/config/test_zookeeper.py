@@ -75,6 +75,7 @@ def test_a_password_is_a_secret():
         ("path: /web, password: a", "zookeeper: has password without username: add it"),
         ("path: /web, username: 'm:e', password: a", "zookeeper.username: must be without a colon"),
         ("path: /web, session_timeout: 500ms", "zookeeper.session_timeout: must be at least 1s, not 500ms"),
+        ("path: /web, session_timeout: 2m", "zookeeper.session_timeout: must be at most 1m, not 2m"),
         ("path: /web, timeout: 0s", "zookeeper.timeout: must be more than 0s"),
         ("path: /web, layuot: nerve", "zookeeper.layuot: unknown key; did you mean 'layout'?"),
     ],
