@@ -17,6 +17,7 @@ from config.registries.kubernetes import Kubernetes
 from config.registries.marathon import Marathon
 from config.registries.mesos import Mesos
 from config.registries.static import StaticInstances
+from config.registries.zookeeper import ZooKeeper
 from config.units import Int, PathText
 
 _OF_THE_LIST = frozenset({"weight", "priority"})  # the keys that name no registry
@@ -62,6 +63,7 @@ class Discovery(Model):
     http: Http | None = Field(default=None, description="A JSON document at a URL.")
     mesos: Mesos | None = Field(default=None, description="Tasks in Mesos.")
     marathon: Marathon | None = Field(default=None, description="An app in Marathon.")
+    zookeeper: ZooKeeper | None = Field(default=None, description="A service in ZooKeeper.")
     weight: Annotated[Int, Field(ge=0, le=1000)] | None = Field(
         default=None,
         description="Of several sources: this one's share of the requests relative to the others, 0 to 1000, however "

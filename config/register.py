@@ -10,10 +10,12 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, With
 from config.errors import listed
 from config.frozen import FrozenMapping, Model, Rule, one_of
 from config.registries.waits import Patience
+from config.registries.zookeeper import CLIENT_PORT, Member, NodePath, Username, one_endpoint
 from config.statuses import Statuses
 from config.texts import ConsulUrl, EtcdPrefix, EtcdUrl, NotEmpty, Password, ProbeHost, ProbePath, Token
 from config.together import one_login, one_token
 from config.units import (
+    Address,
     Duration,
     Int,
     PathText,
@@ -175,6 +177,42 @@ class EtcdKey(Model):
     )
 
 
+class ZooKeeperNode(Model):
+    """A node in ZooKeeper, in one of the layouts that discovery from ZooKeeper reads. Its session lasts for the ttl."""
+
+    rules = (one_login, one_endpoint)
+
+    path: NodePath | None = Field(
+        default=None, description="The path below which it is made. Left out: /services/ and the service's name."
+    )
+    layout: Literal["curator", "serverset", "nerve"] = Field(
+        default="curator", description="How it is written down: as Curator's service discovery, Finagle or nerve do."
+    )
+    endpoint: NotEmpty | None = Field(
+        default=None,
+        description="With layout serverset: the additional endpoint that the address is too. Left out: none.",
+    )
+    hosts: Annotated[tuple[Member, ...], Field(min_length=1)] = Field(
+        default=(Address("127.0.0.1", CLIENT_PORT),),
+        description="The members of the ensemble, host:port, or a host alone for port 2181.",
+    )
+    username: Username | None = Field(
+        default=None,
+        description="Who registers, for ACLs of the scheme digest: nobody else may change the node. Left out: nobody.",
+    )
+    password: Password | None = Field(
+        default=None, description="The user's password. Write ${NAME} to take it from the environment."
+    )
+    password_file: PathText | None = Field(
+        default=None,
+        description="A file that holds the password, instead of password. A relative path starts at this file's "
+        "folder.",
+    )
+    timeout: PositiveDuration = Field(
+        default=5.0, description="How long an answer may take, and a connection that broke to come back."
+    )
+
+
 class Register(Model):
     """An instance of a service that this process registers: exactly one registry. For several, write a list."""
 
@@ -184,6 +222,7 @@ class Register(Model):
     service: NotEmpty = Field(description="The service's name in the registry.")
     consul: ConsulAgent | None = Field(default=None, description="Register with a Consul agent; {} takes its defaults.")
     etcd: EtcdKey | None = Field(default=None, description="Register in etcd; {} takes its defaults.")
+    zookeeper: ZooKeeperNode | None = Field(default=None, description="Register in ZooKeeper; {} takes its defaults.")
     id: NotEmpty | None = Field(
         default=None,
         description="The instance's identity in the registry. Left out: the service, the machine's name and the port.",

@@ -26,6 +26,7 @@ eureka/         services in Eureka, by a row of questions that all of them share
 mesos/          tasks in Mesos, by a subscription to the leading master
 marathon/       apps in Marathon, read again whenever its events say so
 labels, login   what several registries have in common: labels that are for us, a user's name and password
+zookeeper/      services in ZooKeeper, by watches of a path and its children; and instances registered there
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite
 check           try once whether an address answers: for the embedded registry's checks and for our probes

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from yarl import URL
 
+from config.registries.zookeeper import LONGEST_SESSION
 from discovery.consul import ConsulRegistrar
 from discovery.etcd import EtcdRegistrar
 from discovery.here import address_towards, is_loopback
 from discovery.registry import RegistryError
+from discovery.zookeeper import ZooKeeperRegistrar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pydantic import SecretStr
 
-    from config.register import ConsulAgent, EtcdKey, Register
+    from config.register import ConsulAgent, EtcdKey, Register, ZooKeeperNode
     from discovery.registrar import Registrar
 
 
@@ -80,6 +82,21 @@ def _etcd(wanted: Register, keys: EtcdKey) -> Target:
     return Target(registrar, keys.prefix or f"/services/{wanted.service}/", _places(*keys.endpoints))
 
 
+def _zookeeper(wanted: Register, keys: ZooKeeperNode) -> Target:
+    registrar = ZooKeeperRegistrar(
+        map(str, keys.hosts),
+        layout=keys.layout,
+        endpoint=keys.endpoint or "",
+        username=keys.username or "",
+        password=_secret(keys.password),
+        password_file=keys.password_file,
+        session_timeout=min(wanted.ttl, LONGEST_SESSION),
+        timeout=keys.timeout,
+    )
+    places = tuple((host.host, host.port) for host in keys.hosts)
+    return Target(registrar, keys.path or f"/services/{wanted.service}", places)
+
+
 def _places(*urls: str) -> tuple[tuple[str, int], ...]:
     parsed = map(URL, urls)
     return tuple((url.host or "", url.port or 0) for url in parsed)
@@ -92,4 +109,5 @@ def _secret(value: SecretStr | None) -> str:
 _MAKERS: dict[str, Callable[[Register, Any], Target]] = {
     "consul": _consul,
     "etcd": _etcd,
+    "zookeeper": _zookeeper,
 }

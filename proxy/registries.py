@@ -18,6 +18,7 @@ from discovery.marathon.apps import Wanted as WantedApp
 from discovery.mesos import MesosRegistry
 from discovery.mesos.tasks import Wanted as WantedTasks
 from discovery.static import StaticRegistry
+from discovery.zookeeper import ZooKeeperRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from config.registries.marathon import Marathon
     from config.registries.mesos import Mesos
     from config.registries.static import StaticInstance
+    from config.registries.zookeeper import ZooKeeper
     from discovery.registry import Registry
 
 # A registry, and the name that the service has in it.
@@ -142,6 +144,20 @@ def _http(service: str, wanted: Http) -> Watched:
     return registry, service
 
 
+def _zookeeper(service: str, wanted: ZooKeeper) -> Watched:
+    registry = ZooKeeperRegistry(
+        map(str, wanted.hosts),
+        layout=wanted.layout,
+        endpoint=wanted.endpoint or "",
+        username=wanted.username or "",
+        password=_secret(wanted.password),
+        password_file=wanted.password_file,
+        session_timeout=wanted.session_timeout,
+        timeout=wanted.timeout,
+    )
+    return registry, wanted.path
+
+
 def _mesos(service: str, wanted: Mesos) -> Watched:
     tasks = WantedTasks(
         wanted.task,
@@ -182,4 +198,5 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "http": _http,
     "mesos": _mesos,
     "marathon": _marathon,
+    "zookeeper": _zookeeper,
 }

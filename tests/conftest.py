@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from tests.servers import etcd as etcd_server
 from tests.servers import eureka as eureka_server
 from tests.servers import kubernetes as kubernetes_server
 from tests.servers import unbound
+from tests.servers import zookeeper as zookeeper_server
 from tests.servers.document import DocumentServer
 from tests.servers.embedded import EmbeddedRegistry
 from tests.servers.wanted import had_or_skipped
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
     from tests.discovery.contract.world import World
+
+LOGGERS_SET_UP = ("asyncio", "aiohttp.access", "watchfiles")  # by proxy.logs, besides the root
 
 # A busy machine is no fault of the code under test; what hangs is ended by pytest's own time-out.
 settings.register_profile("pointsman", deadline=None)
@@ -42,6 +46,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=longest_first)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that is run in the tests' own process sets the log up as a user wants it, for that test alone."""
+    loggers = [logging.getLogger(name) for name in (None, *LOGGERS_SET_UP)]
+    levels, handlers = [logger.level for logger in loggers], loggers[0].handlers.copy()
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    loggers[0].handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
@@ -194,6 +209,32 @@ def unbound_program(request: pytest.FixtureRequest) -> Path:
 def name_server(unbound_program: Path, tmp_path: Path) -> Iterator[unbound.Unbound]:
     """A name server for one test, which may do with it what it likes."""
     server = unbound.Unbound(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def zookeeper_command(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """What runs ZooKeeper; skips what needs it when it cannot be had."""
+    return had_or_skipped(request.config, "ZooKeeper", zookeeper_server.command)
+
+
+@pytest.fixture(scope="session")
+def zookeeper(
+    zookeeper_command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[zookeeper_server.ZooKeeperServer]:
+    """One ZooKeeper for all tests: each writes below a path of its own, and leaves the server alone."""
+    server = zookeeper_server.ZooKeeperServer(tmp_path_factory.mktemp("zookeeper"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_zookeeper(zookeeper_command: tuple[str, ...], tmp_path: Path) -> Iterator[zookeeper_server.ZooKeeperServer]:
+    """A ZooKeeper for one test, which may stop it, freeze it, wipe it and start it again."""
+    server = zookeeper_server.ZooKeeperServer(tmp_path)
     server.start()
     yield server
     server.stop()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _WITHOUT_A_LIST = ("dns", "file", "http")
 
 # Below which path the services are, where names are paths and none is given.
-BELOW = {"etcd": "/services/"}
+BELOW = {"etcd": "/services/", "zookeeper": "/services"}
 
 
 @click.command()
@@ -42,7 +42,7 @@ def services(
     """List the services that a registry holds.
 
     REGISTRY is its kind, or kind and address: consul, consul:http://10.0.0.1:8500, etcd:http://10.0.0.2:2379. BELOW is
-    for registries whose names are paths: /services/ in etcd.
+    for registries whose names are paths: /services/ in etcd, /services in ZooKeeper.
     """
     if (where is None) == (file is None):
         raise click.UsageError("say of what: REGISTRY such as consul:http://127.0.0.1:8500, or -c FILE")

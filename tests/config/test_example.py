@@ -24,7 +24,16 @@ KEYS = {
 
 
 def test_it_loads():
-    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports", "jobs", "orders", "moving"}
+    assert load(EXAMPLE, environ={}).services.keys() == {
+        "web",
+        "shop",
+        "api",
+        "reports",
+        "jobs",
+        "orders",
+        "payments",
+        "moving",
+    }
 
 
 def test_it_validates():
@@ -66,6 +75,9 @@ access_log: {}
     assert dns == type(dns)(name=dns.name, port=dns.port)
     assert http is not None
     assert http == type(http)(url=http.url)
+    zookeeper = shown.services["payments"].sources[0].zookeeper
+    assert zookeeper is not None
+    assert zookeeper == type(zookeeper)(path=zookeeper.path)
 
 
 def test_what_it_shows_of_the_lower_levels_is_whole_and_changes_nothing():

@@ -9,18 +9,21 @@ import aiohttp
 
 from discovery.consul import ConsulRegistrar, ConsulRegistry
 from discovery.etcd import EtcdRegistrar, EtcdRegistry
+from discovery.zookeeper import ZooKeeperRegistrar, ZooKeeperRegistry
 from tests.discovery.watching import watching
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
     from discovery.registrar import Registrar
     from tests.servers.etcd import EtcdServer
+    from tests.servers.zookeeper import ZooKeeperServer
 
 
 class Place:
     """A service of its own name in a registry; what is left there when the test ends disturbs nobody."""
 
     lapsed_is_gone = True  # an instance that is not renewed is gone; else it is there, and down
+    lapses = True  # else the client library keeps it there, whether it is renewed or not
 
     service: str
 
@@ -85,3 +88,23 @@ class InEtcd(Place):
 
     def nobody(self) -> Registrar:
         return EtcdRegistrar([f"http://127.0.0.1:{free_port()}"])
+
+
+class InZooKeeper(Place):
+    lapses = False
+
+    def __init__(self, server: ZooKeeperServer) -> None:
+        self.server = server
+        self.service = f"/services/web-{uuid.uuid4().hex[:8]}"
+
+    def registrar(self, **options: Any) -> Registrar:
+        return ZooKeeperRegistrar([self.server.address], session_timeout=options.get("ttl", 10.0))
+
+    def watch(self) -> Any:
+        return watching(ZooKeeperRegistry([self.server.address]), self.service)
+
+    async def forget(self, identity: str) -> None:
+        self.server.delete(f"{self.service}/{identity}")
+
+    def nobody(self) -> Registrar:
+        return ZooKeeperRegistrar([f"127.0.0.1:{free_port()}"], timeout=0.2)

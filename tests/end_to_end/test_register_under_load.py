@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.servers.consul import ConsulAgent
     from tests.servers.etcd import EtcdServer
+    from tests.servers.zookeeper import ZooKeeperServer
 
 NAMES = ("one", "two")
 # How long consumers take to notice; pointsman takes some milliseconds.
@@ -80,6 +81,13 @@ def test_in_consul(consul: ConsulAgent, tmp_path: Path):
 def test_in_etcd(etcd: EtcdServer, tmp_path: Path):
     discovery = {"etcd": {"prefix": "/services/e2e-roll/", "endpoints": [etcd.address]}}
     rolled_under_load(tmp_path, discovery, ["--etcd", etcd.address, "--service", "e2e-roll"])
+
+
+def test_in_zookeeper(zookeeper: ZooKeeperServer, tmp_path: Path):
+    keys = {"layout": "serverset", "endpoint": "http"}
+    options = [argument for key, value in keys.items() for argument in ("-o", f"{key}={value}")]
+    discovery = {"zookeeper": {"path": "/services/e2e-roll", "hosts": [zookeeper.address], **keys}}
+    rolled_under_load(tmp_path, discovery, ["--zookeeper", zookeeper.address, *options, "--service", "e2e-roll"])
 
 
 def test_pointsman_itself_leaves_the_registry_before_it_drains(embedded: str, tmp_path: Path):

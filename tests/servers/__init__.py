@@ -10,6 +10,7 @@
 `etcd`     an etcd server
 `eureka`   Netflix' Eureka server; `eureka_pom.xml` says what it is made of
 `unbound`  a name server
+`zookeeper` a ZooKeeper server; `java` is what it runs on
 `document` a web server that holds one JSON document, in a thread of the tests' own process
 
 Processes of our own, run while a `with` block lasts:

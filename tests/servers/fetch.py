@@ -86,7 +86,18 @@ def _fetch(names: list[str], suite: str, root: Path) -> None:
         unpacked = folder / "root"
         for package in folder.glob("*.deb"):
             _run(["dpkg", "-x", str(package), str(unpacked)], folder)
+        _keep_links_inside(unpacked)
         unpacked.rename(root)
+
+
+def _keep_links_inside(root: Path) -> None:
+    """Make links to what the packages hold themselves relative: `/etc/java-17-openjdk` is not where it will lie."""
+    for link in filter(Path.is_symlink, root.rglob("*")):
+        target = link.readlink()
+        inside = root / target.relative_to("/") if target.is_absolute() else None
+        if inside is not None and inside.exists():
+            link.unlink()
+            link.symlink_to(os.path.relpath(inside, link.parent))
 
 
 def _run(command: list[str], folder: Path) -> None:

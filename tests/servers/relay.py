@@ -15,7 +15,7 @@ _PIECE = 65_536  # bytes
 class Relay:
     """Passes on what comes, each piece `delay` seconds later, while the block lasts; `address` is where it listens.
 
-    While it is `held`, nothing is passed on, and no connection is closed.
+    While it is held, nothing is passed on, and no connection is closed; `cut` closes those that there are.
     """
 
     def __init__(self, target: tuple[str, int], delay: float = 0.0) -> None:
@@ -46,6 +46,10 @@ class Relay:
 
     def release(self) -> None:
         self._passing.set()
+
+    def cut(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -16,6 +16,7 @@ from tests.discovery.contract.http import HttpWorld
 from tests.discovery.contract.kubernetes import KubernetesWorld
 from tests.discovery.contract.static import StaticWorld
 from tests.discovery.contract.world import Can, World
+from tests.discovery.contract.zookeeper import ZooKeeperWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ WORLDS: tuple[type[World], ...] = (
     ConsulWorld,
     EmbeddedWorld,
     EtcdWorld,
+    ZooKeeperWorld,
     KubernetesWorld,
     DnsWorld,
     HttpWorld,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.servers.consul import ConsulAgent
     from tests.servers.etcd import EtcdServer
+    from tests.servers.zookeeper import ZooKeeperServer
 
 
 @pytest.fixture
@@ -71,6 +72,30 @@ def test_etcd(etcd: EtcdServer, name: str):
     assert shown("services", registry, f"/{name}/nothing/") == []
     assert "no service" in pointsman("services", registry, f"/{name}/nothing/").stderr
     assert pointsman("services", registry).exit_code == 0
+
+
+def test_zookeeper(zookeeper: ZooKeeperServer, name: str):
+    registry = f"zookeeper:{zookeeper.address}"
+    zookeeper.put(f"/{name}/web/one", {"address": "10.0.0.1", "port": 80})
+    zookeeper.put(f"/{name}/web/two", "nonsense")
+    zookeeper.put(f"/{name}/api")
+    found = shown("discover", registry, f"/{name}/web")
+    assert [one["id"] for one in found["instances"]] == ["one"]
+    assert found["unreadable"][0].startswith("two: the data is no JSON")
+    place = {"host": "10.0.0.2", "port": 80}
+    zookeeper.put(f"/{name}/api/member_0000000001", {"additionalEndpoints": {"http": place}, "status": "ALIVE"})
+    options = ("-o", "layout=serverset", "-o", "endpoint=http")
+    (one,) = shown("discover", registry, f"/{name}/api", *options)["instances"]
+    assert (one["address"], one["state"]) == ("10.0.0.2", "up")
+    assert shown("services", registry, f"/{name}") == [
+        {"name": f"/{name}/api", "instances": 1, "tags": []},
+        {"name": f"/{name}/web", "instances": 2, "tags": []},
+    ]
+    assert shown("services", registry, f"/{name}/nothing") == []
+    assert pointsman("services", registry).exit_code == 0
+    zookeeper.delete(f"/{name}")
+    away = pointsman("services", f"zookeeper:127.0.0.1:{free_port()}", "-o", "timeout=100ms")
+    assert "no connection within 0.1 s" in away.stderr
 
 
 def test_a_file(tmp_path: Path):
