@@ -11,6 +11,7 @@ from config import references
 from config.errors import ConfigError, Problem
 from config.explain import explain
 from config.model import Config
+from config.provider import model_of
 from config.source import read
 from config.units import show
 
@@ -22,12 +23,13 @@ def load(
     *,
     environ: Mapping[str, str] = os.environ,
     checks: Sequence[Check] = (),
-    model: type[Config] = Config,
+    model: type[Config] | None = Config,
 ) -> Config:
     """Read the configuration file at `path`; relative paths in it start at its folder.
 
     `checks` are asked about the plain data, whatever else is wrong with it, such as whether its balancers exist.
-    `model` is what the whole must be: a Config, or one that may lack some of its keys.
+    `model` is what the whole must be: a Config, or one that may lack some of its keys. None: a Provider if it says what
+    to register and nothing of listeners, routes and services, else a Config.
     Raises ConfigError with everything that is wrong.
     """
     try:
@@ -49,7 +51,7 @@ def parse(
     folder: Path,
     environ: Mapping[str, str] = os.environ,
     checks: Sequence[Check] = (),
-    model: type[Config] = Config,
+    model: type[Config] | None = Config,
 ) -> Config:
     """Read a configuration from text; errors call it `name`, relative paths in it start at `folder`.
 
@@ -64,7 +66,7 @@ def parse(
         raise ConfigError(name, [*problems, Problem((), message, line=1)])
     config = None
     try:
-        config = model.model_validate(source.data, context={"folder": folder})
+        config = (model or model_of(source.data)).model_validate(source.data, context={"folder": folder})
     except ValidationError as error:
         problems += explain(error, source.unresolved)
     problems += references.check(source.data, source.unresolved)

@@ -1,5 +1,8 @@
 """The configuration of a process that registers an instance and balances nothing."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
 from config.frozen import FrozenMapping
@@ -17,3 +20,8 @@ class Provider(Config):
         default_factory=dict, validate_default=True, description=Config.model_fields["services"].description
     )
     to_register: Registered = Field(alias="register", description="What is registered.")
+
+
+def model_of(data: Mapping[str, Any]) -> type[Config]:
+    """Return what a file is meant to be: it may say what to register and nothing of balancing."""
+    return Provider if "register" in data and not {"listeners", "routes", "services"} & data.keys() else Config

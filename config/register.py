@@ -31,6 +31,7 @@ from config.units import (
 _OF_AN_INSTANCE = frozenset(
     {"service", "id", "address", "port", "tags", "metadata", "weight", "zone", "probe", "ttl", "deregister_delay"}
 )  # the keys that name no registry
+LONGEST_ID = 512  # characters
 _ANYWHERE = frozenset({"0.0.0.0", "::"})
 
 
@@ -77,6 +78,13 @@ def parse_own_address(value: str) -> str:
     return host
 
 
+def _identity(value: str) -> str:
+    if not value or not value.isprintable() or len(value) > LONGEST_ID:
+        raise ValueError(f"must be one printable line of at most {LONGEST_ID} characters, not {show(value)}")
+    return value
+
+
+Identity = Annotated[str, AfterValidator(_identity), WithJsonSchema({"type": "string", "minLength": 1})]
 OwnAddress = Annotated[
     str, AfterValidator(parse_own_address), WithJsonSchema({"type": "string", "minLength": 1, "examples": ["10.0.0.5"]})
 ]
@@ -223,7 +231,7 @@ class Register(Model):
     consul: ConsulAgent | None = Field(default=None, description="Register with a Consul agent; {} takes its defaults.")
     etcd: EtcdKey | None = Field(default=None, description="Register in etcd; {} takes its defaults.")
     zookeeper: ZooKeeperNode | None = Field(default=None, description="Register in ZooKeeper; {} takes its defaults.")
-    id: NotEmpty | None = Field(
+    id: Identity | None = Field(
         default=None,
         description="The instance's identity in the registry. Left out: the service, the machine's name and the port.",
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 30.0  # seconds for one act; registrars have shorter waits of their own, for each request
+PATIENCE = 90.0  # seconds for one act; registrars have shorter waits of their own, for each request
 LEAVING = 5.0  # seconds in which an instance that ends can be taken out; then the registry must notice by itself
 BRIEF = 1.0  # seconds for that when everything is cancelled
 EAGER = 0.25  # seconds between two probes of an instance that has not passed one yet: it is about to start
@@ -43,6 +43,8 @@ class Registration:
     `deregistered`, `registration_lost`, `registration_failed`, `registration_recovered`, `probe_failed`), the
     instance's identity and a text for people.
 
+    `leaving` is how many seconds it may take to take the instance out in the end.
+
     Nothing that a registry does ends it: what fails is tried again after a back-off.
     """
 
@@ -59,6 +61,7 @@ class Registration:
         journal: Callable[[str, str, str], None],
         clock: Callable[[], float] = time.monotonic,
         source: random.Random | None = None,
+        leaving: float = LEAVING,
     ) -> None:
         self.service = service
         self.instance: Instance | None = None  # as it was registered last
@@ -67,6 +70,7 @@ class Registration:
         self._describe = describe
         self._check = check
         self._interval = interval
+        self._leaving = leaving
         self._journal = journal
         self._clock = clock
         self._presence = Presence(rise, fall, Backoff(source or random.Random()))
@@ -107,18 +111,18 @@ class Registration:
     async def leave(self) -> bool:
         """Take the instance out for good, and return whether anybody may still believe that it is there.
 
-        Waits until the registry has dropped it, but no longer than LEAVING.
+        Waits until the registry has dropped it, but no longer than `leaving` seconds.
         """
         was_in = self._presence.is_in or self._is_acting
         self._presence.end(self._clock())
         self._wake.set()
         try:
-            async with asyncio.timeout(LEAVING):
+            async with asyncio.timeout(self._leaving):
                 await self._gone.wait()
         except TimeoutError:
             log.warning(
                 "service %s: the instance could not be taken out within %g s: %s; the registry will notice by itself",
-                self.service, LEAVING, self.error or "the registry does not answer",
+                self.service, self._leaving, self.error or "the registry does not answer",
             )  # fmt: skip
         return was_in
 

@@ -74,9 +74,11 @@ def run(
 @click.option("-c", "--config", "file", type=FILE, required=True, help="The configuration file.")
 def validate(file: Path) -> None:
     """Say everything that is wrong with a configuration file."""
-    config = load_config(file)
-    services, listeners = len(config.services), len(config.listeners)
-    click.echo(f"{file}: fine; {_count(listeners, 'listener')}, {_count(services, 'service')}")
+    config = load_config(file, model=None)
+    parts = [_count(len(config.listeners), "listener"), _count(len(config.services), "service")]
+    if config.registered:
+        parts.append(_count(len(config.registered), "registration"))
+    click.echo(f"{file}: fine; {', '.join(parts)}")
 
 
 @main.command()

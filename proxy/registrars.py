@@ -11,6 +11,7 @@ from config.registries.zookeeper import LONGEST_SESSION
 from discovery.consul import ConsulRegistrar
 from discovery.etcd import EtcdRegistrar
 from discovery.here import address_towards, is_loopback
+from discovery.registration import LEAVING
 from discovery.registry import RegistryError
 from discovery.zookeeper import ZooKeeperRegistrar
 
@@ -29,12 +30,14 @@ class Target:
 
     `service` is the service's name there. `places` are where the registry listens, host and port each: this machine's
     address is the one that leads there. `told` asks a registry on this machine for an address that others know.
+    `leaving` is how many seconds it may take to take an instance out, until nobody is told of it any more.
     """
 
     registrar: Registrar
     service: str
     places: tuple[tuple[str, int], ...]
     told: Callable[[], Awaitable[str]] | None = None
+    leaving: float = LEAVING
 
     async def own_address(self) -> str:
         """Find the address that others reach this machine at. Raises RegistryError."""
@@ -51,7 +54,10 @@ class Target:
     async def _beyond_loopback(self, found: str) -> str:
         if self.told is None or not is_loopback(found):
             return found
-        return await self.told()
+        try:
+            return await self.told()
+        except RegistryError as error:
+            raise RegistryError(f"{error}; or give the address to register") from error
 
 
 def make(wanted: Register) -> Target:

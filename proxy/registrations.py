@@ -75,6 +75,7 @@ class Registrations:
             rise=probe.rise,
             fall=probe.fall,
             journal=told,
+            leaving=target.leaving,
         )
 
 

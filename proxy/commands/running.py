@@ -38,8 +38,8 @@ def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
     sys.exit(_status(work))
 
 
-def load_config(file: Path, model: type[Config] = Config) -> Config:
-    """Read a configuration file, or end the process with what is wrong with it."""
+def load_config(file: Path, model: type[Config] | None = Config) -> Config:
+    """Read a configuration file, or end the process with what is wrong with it; for `model` see config.load."""
     try:
         return load(file, checks=assemble.CHECKS, model=model)
     except ConfigError as error:

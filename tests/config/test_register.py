@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from config.errors import ConfigError
 from config.load import load, parse
+from config.model import Config
 from config.provider import Provider
 from config.register import ConsulAgent, EtcdKey, OwnProbe, Register, parse_own_address
 from config.schema import schema
@@ -103,6 +104,9 @@ MISTAKES = {
     HERE + ", probe: {tcp: true, host: a, expect: 200}}": [
         "p.yaml:6: register.probe: has expect and host with tcp: leave out what only http probes have"
     ],
+    HERE + ', id: "a\\nb"}': [
+        r"p.yaml:6: register.id: must be one printable line of at most 512 characters, not 'a\nb'"
+    ],
     HERE + ", address: '0.0.0.0'}": [
         "p.yaml:6: register.address: must be an address that others can connect to, not '0.0.0.0'"
     ],
@@ -184,3 +188,20 @@ def test_a_provider_without_anything_to_register_is_a_mistake(tmp_path: Path):
 )
 def test_the_schema(text: str, is_good: bool):
     assert Draft202012Validator(schema()).is_valid(yaml.safe_load(SMALL + text)) == is_good
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (HERE + "}", Provider),
+        (SMALL + HERE + "}", Config),
+        (SMALL, Config),
+    ],
+)
+def test_a_file_that_only_registers_is_one_of_a_provider(text: str, kind: type):
+    assert type(parse(text, name="p.yaml", folder=FOLDER, environ={}, model=None)) is kind
+
+
+def test_a_file_that_lacks_something_is_none_of_a_provider():
+    with pytest.raises(ConfigError, match="services: this key is required"):
+        parse("listeners: [{bind: ':1'}]\n" + HERE + "}", name="p.yaml", folder=FOLDER, environ={}, model=None)

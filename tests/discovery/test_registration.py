@@ -200,9 +200,8 @@ async def test_leaving_goes_on_trying_while_the_registry_is_away(world: World):
 
 
 async def test_leaving_has_a_deadline(world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    monkeypatch.setattr(module, "LEAVING", 0.1)
     monkeypatch.setattr(module, "BRIEF", 0.1)
-    async with kept(world) as registration:
+    async with kept(world, leaving=0.1) as registration:
         await eventually(lambda: world.present)
         world.hangs = True
         assert await registration.leave()

@@ -14,6 +14,8 @@ from proxy.commands import register as module
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from config.model import Config
 
 
@@ -121,3 +123,10 @@ def test_bad_usage(arguments: list[str], said: str):
     done = CliRunner().invoke(main, ["register", *arguments])
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_validate_takes_a_file_that_only_registers(tmp_path: Path):
+    file = tmp_path / "register.yaml"
+    file.write_text("register: {service: web, consul: {}, port: 80}")
+    done = CliRunner().invoke(main, ["validate", "-c", str(file)])
+    assert done.stdout == f"{file}: fine; 0 listeners, 0 services, 1 registration\n"
