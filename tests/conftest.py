@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.servers import consul as consul_server
+from tests.servers import docker as docker_server
 from tests.servers import etcd as etcd_server
 from tests.servers import unbound
 from tests.servers.wanted import had_or_skipped
@@ -82,3 +84,47 @@ def name_server(unbound_program: Path, tmp_path: Path) -> Iterator[unbound.Unbou
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def docker_programs(request: pytest.FixtureRequest) -> Path:
+    """Docker's programs; skips what needs them when they cannot be had or not be run."""
+    return had_or_skipped(request.config, "Docker Engine", docker_server.installed)
+
+
+@pytest.fixture(scope="session")
+def docker(docker_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker_server.DockerEngine]:
+    """One Docker Engine for all tests: each runs containers with labels of its own, and leaves the engine alone."""
+    with _opened(docker_server.DockerEngine(tmp_path_factory.mktemp("docker"))) as engine:
+        yield engine
+
+
+@pytest.fixture
+def own_docker(docker_programs: Path, tmp_path: Path) -> Iterator[docker_server.DockerEngine]:
+    """A Docker Engine for one test, which may kill it, freeze it and start it again; its containers go on meanwhile."""
+    with _opened(docker_server.DockerEngine(tmp_path, live_restore=True)) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def swarm(docker: docker_server.DockerEngine) -> docker_server.DockerEngine:
+    """The same engine for all tests, now the manager of a Swarm: each makes services of its own."""
+    docker.make_swarm()
+    return docker
+
+
+@pytest.fixture
+def own_swarm(docker_programs: Path, tmp_path: Path) -> Iterator[docker_server.DockerEngine]:
+    """A manager for one test, which may do with it what it likes."""
+    with _opened(docker_server.DockerEngine(tmp_path)) as engine:
+        engine.make_swarm()
+        yield engine
+
+
+@contextmanager
+def _opened(engine: docker_server.DockerEngine) -> Iterator[docker_server.DockerEngine]:
+    try:
+        engine.open()
+        yield engine
+    finally:
+        engine.close()
