@@ -205,11 +205,15 @@ class DockerEngine:
         self, name: str, labels: Mapping[str, str], *, replicas: int = 1, network: str = OVERLAY, mode: str = "vip"
     ) -> None:
         """Create a service; `mode` is that of its endpoint."""
-        container = {"Image": IMAGE, "Command": ["/bin/busybox", "sleep", "3600"], "StopGracePeriod": 500_000_000}
+        container = {"Image": IMAGE, "Command": ["/bin/busybox", "sleep", "3600"], "StopSignal": "SIGKILL"}
         wanted = {
             "Name": name,
             "Labels": labels,
-            "TaskTemplate": {"ContainerSpec": container, "Networks": [{"Target": network}]},
+            "TaskTemplate": {
+                "ContainerSpec": container,
+                "Networks": [{"Target": network}],
+                "RestartPolicy": {"Delay": 100_000_000},
+            },
             "Mode": {"Replicated": {"Replicas": replicas}},
             "EndpointSpec": {"Mode": mode},
         }
