@@ -9,9 +9,11 @@ from config.errors import listed
 from config.frozen import Model, Rule
 from config.registries.consul import Consul
 from config.registries.dns import Dns
+from config.registries.docker import Docker
 from config.registries.etcd import Etcd
 from config.registries.http import Http
 from config.registries.static import StaticInstances
+from config.registries.swarm import Swarm
 from config.units import Int, PathText
 
 _OF_THE_LIST = frozenset({"weight", "priority"})  # the keys that name no registry
@@ -48,6 +50,8 @@ class Discovery(Model):
     etcd: Etcd | None = Field(default=None, description="A service in etcd.")
     dns: Dns | None = Field(default=None, description="A name in the DNS.")
     http: Http | None = Field(default=None, description="A JSON document at a URL.")
+    docker: Docker | None = Field(default=None, description="Containers of a Docker Engine.")
+    swarm: Swarm | None = Field(default=None, description="A service of a Docker Swarm.")
     weight: Annotated[Int, Field(ge=0, le=1000)] | None = Field(
         default=None,
         description="Of several sources: this one's share of the requests relative to the others, 0 to 1000, however "

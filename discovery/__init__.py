@@ -14,6 +14,9 @@ http            such a list at a URL, looked at again and again
 consul/         services in Consul, by blocking queries
 dns/            addresses and SRV records of a name, asked for again whenever their TTL has passed
 etcd/           services in etcd, by a watch of their keys
+docker/         containers of a Docker Engine, by its events
+swarm/          services of a Docker Swarm, looked at again and again, and often after an event
+engine/         Docker's API, which these two share
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite
 check           try once whether an address answers: for the embedded registry's checks and for our probes

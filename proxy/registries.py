@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from discovery.consul import ConsulRegistry
 from discovery.dns import DnsRegistry
+from discovery.docker import DockerRegistry
+from discovery.engine.client import Engine
 from discovery.etcd import EtcdRegistry
 from discovery.file import FileRegistry
 from discovery.http import HttpRegistry
 from discovery.instance import Instance
 from discovery.static import StaticRegistry
+from discovery.swarm import SwarmRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +24,12 @@ if TYPE_CHECKING:
     from config.discovery import Discovery
     from config.registries.consul import Consul
     from config.registries.dns import Dns
+    from config.registries.docker import Docker
+    from config.registries.engine import OfEngine
     from config.registries.etcd import Etcd
     from config.registries.http import Http
     from config.registries.static import StaticInstance
+    from config.registries.swarm import Swarm
     from discovery.registry import Registry
 
 # A registry, and the name that the service has in it.
@@ -103,6 +109,42 @@ def _http(service: str, wanted: Http) -> Watched:
     return registry, service
 
 
+def _docker(service: str, wanted: Docker) -> Watched:
+    registry = DockerRegistry(
+        _engine(wanted),
+        labels=wanted.labels,
+        by_name=wanted.service is not None,
+        prefix=wanted.prefix,
+        address=wanted.address,
+        network=wanted.network,
+        port=wanted.port,
+        host=wanted.host or "",
+    )
+    return registry, _name_or_labels(wanted)
+
+
+def _swarm(service: str, wanted: Swarm) -> Watched:
+    registry = SwarmRegistry(
+        _engine(wanted),
+        labels=wanted.labels,
+        by_name=wanted.service is not None,
+        mode=wanted.mode,
+        network=wanted.network,
+        port=wanted.port,
+        prefix=wanted.prefix,
+        interval=wanted.interval,
+    )
+    return registry, _name_or_labels(wanted)
+
+
+def _engine(wanted: OfEngine) -> Engine:
+    return Engine(wanted.engine, wanted.ca_file, wanted.cert_file, wanted.key_file, wanted.timeout)
+
+
+def _name_or_labels(wanted: OfEngine) -> str:
+    return wanted.service or ", ".join(f"{key}={value}" if value else key for key, value in wanted.labels.items())
+
+
 def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value else ""
 
@@ -114,4 +156,6 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "etcd": _etcd,
     "dns": _dns,
     "http": _http,
+    "docker": _docker,
+    "swarm": _swarm,
 }

@@ -39,10 +39,10 @@ AT_ONCE = 8  # containers that are looked at at the same time
 class DockerRegistry:
     """The running containers of `engine`.
 
-    A service's name is the value of the label `pointsman.service`, or of the one that `prefix` makes of it; an empty
-    name wants no such label. All of `labels` must be there besides; one with an empty value may have any. `address`,
-    `network` and `port` say where a container gets its requests, and `host` is the address of the engine's machine:
-    see Terms.
+    A service's name is the value of the label `pointsman.service`, or of the one that `prefix` makes of it; unless
+    chosen `by_name`, it is only for people. All of `labels` must be there besides; one with an empty value may have
+    any. `address`, `network` and `port` say where a container gets its requests, and `host` is the address of the
+    engine's machine: see Terms.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class DockerRegistry:
         engine: Engine,
         *,
         labels: Mapping[str, str] | None = None,
+        by_name: bool = True,
         prefix: str = PREFIX,
         address: Literal["container", "published"] = "container",
         network: str = "",
@@ -59,12 +60,13 @@ class DockerRegistry:
     ) -> None:
         self._engine = engine
         self._labels = dict(labels or {})
+        self._by_name = by_name
         self._terms = Terms(host or engine.host, address, network, port, prefix)
         self._heartbeat = heartbeat
 
     async def watch(self, service: str) -> AsyncIterator[Snapshot]:
         """Yield a snapshot at each change, but no more than twenty a second, and one at each heartbeat."""
-        wanted = {**({self._terms.prefix + SERVICE: service} if service else {}), **self._labels}
+        wanted = {**({self._terms.prefix + SERVICE: service} if self._by_name else {}), **self._labels}
         try:
             async with follow(self._engine) as feed, aclosing(self._follow(feed, service, wanted)) as snapshots:
                 async for snapshot in snapshots:

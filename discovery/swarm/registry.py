@@ -15,6 +15,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from discovery.engine.answers import EngineError, objects, text
+from discovery.engine.client import NotFoundError
 from discovery.engine.events import follow
 from discovery.engine.labels import PREFIX, label_filter
 from discovery.instance import Snapshot
@@ -53,9 +54,9 @@ _SERVICE_OF = "com.docker.swarm.service.name"  # a label of a task's container
 class SwarmRegistry:
     """The services that the manager at `engine` knows.
 
-    A service's name is its name in the Swarm; an empty one is any. All of `labels` must be on the service besides; one
-    with an empty value may have any. `mode`, `network`, `port` and `prefix` say how it is read: see Terms.
-    It is looked at every `interval` seconds, and every QUICK seconds for a while after each hint.
+    A service's name is its name in the Swarm; unless chosen `by_name`, it is only for people. All of `labels` must be
+    on the service besides; one with an empty value may have any. `mode`, `network`, `port` and `prefix` say how it is
+    read: see Terms. It is looked at every `interval` seconds, and every QUICK seconds for a while after each hint.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class SwarmRegistry:
         engine: Engine,
         *,
         labels: Mapping[str, str] | None = None,
+        by_name: bool = True,
         mode: Literal["tasks", "vip"] = "tasks",
         network: str = "",
         port: int | None = None,
@@ -71,6 +73,7 @@ class SwarmRegistry:
     ) -> None:
         self._engine = engine
         self._labels = dict(labels or {})
+        self._by_name = by_name
         self._terms = Terms(mode, network, port, prefix)
         self._interval = interval
 
@@ -96,26 +99,30 @@ class SwarmRegistry:
             before = snapshot
             await asyncio.sleep(PACE)
             due = began + (QUICK if loop.time() < quick_until else self._interval)
-            if await _is_hinted(feed, service, due):
+            if await _is_hinted(feed, service if self._by_name else "", due):
                 quick_until = loop.time() + QUICKLY_FOR
 
     async def _look(self, feed: Feed, name: str, *, is_first: bool) -> Snapshot:
         """Ask for everything, and return it."""
-        services, unreadable = await self._services(feed, name)
         read = self._virtual if self._terms.mode == "vip" else self._tasks
-        instances = await read(feed, services, unreadable, is_named=bool(name))
+        services, unreadable = await self._services(feed, name)
+        try:
+            instances = await read(feed, services, unreadable)
+        except NotFoundError:  # a service was removed between the two questions
+            services, unreadable = await self._services(feed, name)
+            instances = await read(feed, services, unreadable)
         instances.sort(key=lambda instance: instance.id)
         return Snapshot(name, tuple(instances), "", not is_first, tuple(sorted(unreadable)))
 
     async def _services(self, feed: Feed, name: str) -> tuple[list[Service], list[str]]:
-        wanted = {"name": [name]} if name else {}
+        wanted = {"name": [name]} if self._by_name else {}
         if self._labels:
             wanted["label"] = label_filter(self._labels)
         query = {"filters": json.dumps(wanted), "status": "true"}
         services: list[Service] = []
         unreadable: list[str] = []
         for answer in objects(await feed.ask("/services", query), "the services"):
-            if name and service_name(answer) != name:
+            if self._by_name and service_name(answer) != name:
                 continue  # the filter takes a name for the beginning of one
             try:
                 services.append(read_service(answer, self._terms))
@@ -123,23 +130,19 @@ class SwarmRegistry:
                 unreadable.append(f"{service_name(answer)}: {error}")
         return services, unreadable
 
-    async def _virtual(
-        self, feed: Feed, services: Iterable[Service], unreadable: list[str], *, is_named: bool
-    ) -> list[Instance]:
+    async def _virtual(self, feed: Feed, services: Iterable[Service], unreadable: list[str]) -> list[Instance]:
         instances: list[Instance] = []
         networks = read_networks(await feed.ask("/networks", {"filters": json.dumps({"scope": ["swarm"]})}))
         for service in services:
             try:
                 instances.append(read_vip(service, networks, self._terms))
             except ValueError as error:
-                if is_named:
+                if self._by_name:
                     raise EngineError(f"the service {service.name}: {error}") from error
                 unreadable.append(f"{service.name}: {error}")
         return instances
 
-    async def _tasks(
-        self, feed: Feed, services: Iterable[Service], unreadable: list[str], *, is_named: bool
-    ) -> list[Instance]:
+    async def _tasks(self, feed: Feed, services: Iterable[Service], unreadable: list[str]) -> list[Instance]:
         by_id = {service.id: service for service in services}
         if not by_id:
             return []
@@ -166,7 +169,7 @@ class SwarmRegistry:
 
 
 async def _is_hinted(feed: Feed, service: str, due: float) -> bool:
-    """Wait for a hint, or until the next look is due; tell whether there was one."""
+    """Wait for a hint, or until the next look is due; tell whether there was one. No name stands for any service."""
     loop = asyncio.get_running_loop()
     while await feed.wait(due - loop.time()):
         events, is_whole = feed.take()

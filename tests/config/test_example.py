@@ -23,7 +23,7 @@ KEYS = {
 
 
 def test_it_loads():
-    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports", "moving"}
+    assert load(EXAMPLE, environ={}).services.keys() == {"web", "shop", "api", "reports", "basket", "search", "moving"}
 
 
 def test_it_validates():
@@ -63,6 +63,11 @@ access_log: {}
     assert dns == type(dns)(name=dns.name, port=dns.port)
     assert http is not None
     assert http == type(http)(url=http.url)
+    docker, swarm = shown.services["basket"].sources[0].docker, shown.services["search"].sources[0].swarm
+    assert docker is not None
+    assert docker == type(docker)(service=docker.service)
+    assert swarm is not None
+    assert swarm == type(swarm)(service=swarm.service)
 
 
 def test_what_it_shows_of_the_lower_levels_is_whole_and_changes_nothing():

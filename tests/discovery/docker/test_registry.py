@@ -142,7 +142,7 @@ async def test_labels_of_other_tools_choose_too(service: Service):
     registry = service.registry(labels=mine)
     async with watching(registry, service.name) as watch:
         await until(watch, has(service.full("one")))
-    async with watching(registry, "") as watch:
+    async with watching(service.registry(labels=mine, by_name=False), "mine") as watch:
         await until(watch, has(service.full("one"), service.full("two")))
         await asyncio.to_thread(service.remove, "two")
         await until(watch, has(service.full("one")))

@@ -113,7 +113,7 @@ async def test_labels_choose_services_and_those_that_make_no_sense_are_named(ser
     service.make(mine, suffix="-good", network="host")
     service.make({**mine, "pointsman.port": "http"}, suffix="-bad", network="host", replicas=0)
     service.make({"team": "other"}, suffix="-other", network="host", replicas=0)
-    async with watching(service.registry(labels=mine, interval=0.1), "") as watch:
+    async with watching(service.registry(labels=mine, by_name=False, interval=0.1), "mine") as watch:
         snapshot = await until(watch, lambda snapshot: len(snapshot.instances) == 1)
     assert only(snapshot).authority == "127.0.0.1:80"  # a task on its node's network has the node's address
     assert only(snapshot).id.startswith(f"{service.name}-good.1.")
