@@ -106,8 +106,10 @@ def _address(answer: Mapping[str, Any], wanted: str, terms: Terms) -> str:
         )
     networks = section(answer, "NetworkSettings", "Networks")
     if not wanted:
-        if len(networks) != 1:
-            listed = ", ".join(first_line(name) for name in sorted(networks)[:10]) or "none"
+        if not networks:
+            raise ValueError("it is on no network")
+        if len(networks) > 1:
+            listed = ", ".join(first_line(name) for name in sorted(networks)[:10])
             raise ValueError(
                 f"its networks are {listed}; say which one with the label {terms.prefix}network or the key network"
             )
@@ -124,8 +126,10 @@ def _published(bindings: Mapping[str, Any], given: int | None, terms: Terms) -> 
     published = {port: list(_bindings(bindings[f"{port}/tcp"])) for port in _tcp_ports(bindings)}
     published = {port: places for port, places in published.items() if places}
     if given is None:
-        if len(published) != 1:
-            listed = ", ".join(map(str, sorted(published)[:10])) or "none"
+        if not published:
+            raise ValueError("it has no published port")
+        if len(published) > 1:
+            listed = ", ".join(map(str, sorted(published)[:10]))
             raise ValueError(
                 f"its published ports are {listed}; say which one with the label {terms.prefix}port or the key port"
             )

@@ -76,8 +76,7 @@ class Engine:
         return "127.0.0.1" if self.path else URL(self.address).host or "127.0.0.1"
 
     def __str__(self) -> str:
-        shown = self.address if self.path else URL(self.address).with_user(None).human_repr()
-        return f"Docker at {shown}"
+        return f"Docker at {self.address if self.path else URL(self.address).with_user(None)}"
 
 
 def agree(newest: str) -> str:

@@ -63,13 +63,21 @@ class Feed:
     """
 
     def __init__(self, client: Client) -> None:
-        self.ask = client.ask
         self._client = client
         self.began = self.now()
         self._news = asyncio.Event()
         self._events: list[Event] = []
         self._overflowed = False
         self._error: EngineError | None = None
+
+    async def ask(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return the engine's answer, see Client.ask."""
+        try:
+            return await self._client.ask(path, query)
+        except EngineError:
+            if self._error is not None:  # which closed the connections
+                raise EngineError(str(self._error)) from self._error
+            raise
 
     def now(self) -> float:
         """Return seconds since 1970 by the engine's clock; 0 if it does not tell."""
@@ -115,6 +123,7 @@ class _Source:
         self._recent: deque[Event] = deque(maxlen=REMEMBERED)
         self._opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
+        self._error: EngineError | None = None
 
     async def open(self) -> Client:
         """Return the client once the stream is open; all who wait get the same error if it cannot be opened."""
@@ -127,6 +136,8 @@ class _Source:
         feed = Feed(client)
         for event in self._recent:
             feed.put(event)
+        if self._error is not None:
+            feed.end(self._error)
         self.feeds.add(feed)
         return feed
 
@@ -139,7 +150,11 @@ class _Source:
 
     async def _run(self) -> None:
         try:
-            await self._receive()
+            async with Client(self.engine) as client:
+                try:
+                    await self._receive(client)
+                except EngineError as error:
+                    self._end(error)  # before the connections are closed, so that all who ask learn why
         except EngineError as error:
             self._end(error)
         except Exception as error:
@@ -147,30 +162,30 @@ class _Source:
             self._end(EngineError(f"{type(error).__name__}: {error}"))
             raise
 
-    async def _receive(self) -> None:
-        async with Client(self.engine) as client:
-            query = {"filters": json.dumps({"type": TYPES, "event": ACTIONS})}
-            now = client.now()
-            if now is not None:
-                query["since"] = f"{now - MEMORY:.0f}"
-            async with aclosing(client.stream("/events", query)) as stream:
-                count = 0
-                async for told in stream:
-                    if told is None:
-                        self._opened.set_result(client)
-                        continue
-                    event = read_event(told)
-                    if event.type == "container":
-                        self._recent.append(event)
-                    for feed in self.feeds:
-                        feed.put(event)
-                    count += 1
-                    if count % BATCH == 0:
-                        await asyncio.sleep(0)  # a burst of events is no reason to keep requests waiting
+    async def _receive(self, client: Client) -> None:
+        query = {"filters": json.dumps({"type": TYPES, "event": ACTIONS})}
+        now = client.now()
+        if now is not None:
+            query["since"] = f"{now - MEMORY:.0f}"
+        async with aclosing(client.stream("/events", query)) as stream:
+            count = 0
+            async for told in stream:
+                if told is None:
+                    self._opened.set_result(client)
+                    continue
+                event = read_event(told)
+                if event.type == "container":
+                    self._recent.append(event)
+                for feed in self.feeds:
+                    feed.put(event)
+                count += 1
+                if count % BATCH == 0:
+                    await asyncio.sleep(0)  # a burst of events is no reason to keep requests waiting
         raise EngineError("the stream of events ended")
 
     def _end(self, error: EngineError) -> None:
         _forget(self)  # who comes now begins a new stream
+        self._error = error
         if not self._opened.done():
             self._opened.set_exception(error)
         for feed in self.feeds:

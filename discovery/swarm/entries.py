@@ -167,22 +167,22 @@ def _network_name(attachment: Mapping[str, Any]) -> str:
 
 
 def _choose(addresses: Mapping[str, str], wanted: str, terms: Terms, what: str) -> str:
+    if not addresses:
+        raise ValueError(f"it has no {what} on any network" + ("" if wanted == INGRESS else f" but {INGRESS}"))
     if wanted:
         if wanted not in addresses:
-            raise ValueError(
-                f"it has no {what} on the network {first_line(wanted)}; it has one on {_listed(addresses)}"
-            )
+            raise ValueError(f"it has no {what} on the network {first_line(wanted)}, but on {_listed(addresses)}")
         return addresses[wanted]
-    if len(addresses) != 1:
+    if len(addresses) > 1:
         raise ValueError(
-            f"it has a{'n' if what[0] == 'a' else ''} {what} on the networks {_listed(addresses)}; say which one with "
+            f"it has a{'n' * (what[0] == 'a')} {what} on each of the networks {_listed(addresses)}; say which one with "
             f"the label {terms.prefix}network or the key network"
         )
     return next(iter(addresses.values()))
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)[:10]) or "none"
+    return ", ".join(sorted(names)[:10])
 
 
 def _address(written: object) -> str:

@@ -38,9 +38,7 @@ def test_http():
 
 
 def test_docker():
-    wanted = (
-        "{labels: {a: b, c: ''}, engine: 'https://h:2376/', ca_file: ca, address: published, host: '::1', port: 80}"
-    )
+    wanted = "{labels: {a: b, c: ''}, engine: 'https://h:1/', ca_file: ca, address: published, host: '::1', port: 80}"
     assert discovery(f"docker: {wanted}").docker == Docker(
         labels={"a": "b", "c": ""},
         engine="https://h:1",
