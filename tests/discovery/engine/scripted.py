@@ -42,8 +42,8 @@ def event(action: str, one: Mapping[str, Any], **attributes: str) -> bytes:
 class ScriptedEngine:
     """Containers by their identities; `tell` sends pieces to all who follow the events.
 
-    `answers` has a response, bytes or JSON, for each path, without the version, that is to be answered otherwise. Paths
-    in `silent` are not answered.
+    `answers` has what is answered to paths, without the version, that it would answer otherwise: a response, bytes,
+    JSON, or what returns one of them. Paths in `silent` are not answered.
     """
 
     def __init__(self) -> None:
@@ -82,6 +82,8 @@ class ScriptedEngine:
             await asyncio.Event().wait()
         if path in self.answers:
             answer = self.answers[path]
+            if callable(answer):
+                answer = answer()
             if isinstance(answer, web.Response):
                 return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
             return web.Response(body=answer) if isinstance(answer, bytes) else web.json_response(answer)
@@ -106,13 +108,15 @@ class ScriptedEngine:
         try:
             response = web.StreamResponse()
             await response.prepare(request)
-            while (piece := await stream.get()) is not None:
-                while not stream.empty() and (more := stream.get_nowait()) is not None:
-                    piece += more
-                await response.write(piece)
+            while True:
+                pieces = [await stream.get()]
+                while not stream.empty():
+                    pieces.append(stream.get_nowait())
+                await response.write(b"".join(piece for piece in pieces if piece is not None))
+                if None in pieces:
+                    return response
         finally:
             self._streams.discard(stream)
-        return response
 
 
 @asynccontextmanager
