@@ -3,10 +3,14 @@
 dockerd is run by hand, as root. What it would do to the machine it does to a network that nobody else sees: so the
 engines of tests that run at the same time do not meet, and a container may have any address. The unix socket is in the
 test's folder. No image can be pulled: there is one, made of a busybox.
+
+The engine listens with TLS too, inside; a `Door` leads there from outside.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import http.client
 import io
@@ -17,10 +21,13 @@ import signal
 import socket
 import subprocess
 import tarfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+
+import trustme
 
 from tests.servers.fetch import UnavailableError, debian_package
 from tests.servers.process import ServerProcess
@@ -35,6 +42,8 @@ NETWORK = "tests"
 SUBNET = "10.0.0.0/9"  # nearly all of these addresses can be a container's
 GATEWAY = "10.127.255.254"
 OVERLAY = "overlay-tests"
+TLS_PORT = 2376
+_CLONE_NEWNET = 0x40000000
 POOL = "10.192.0.0/16"  # of the Swarm's networks
 
 # The engine is begun again when the file `again` is there. As the first process of its namespace, the shell also
@@ -84,6 +93,8 @@ class DockerEngine:
         self.socket = folder / "d.sock"
         (folder / "box.sh").write_text(BOX.format(folder=folder))
         (folder / "none.json").write_text("{}")
+        self.authority, self.certificate, self.key = folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
+        self._certify()
         libraries = [str(path) for path in sorted((root / "usr/lib").glob("*-linux-gnu"))]
         environment = {
             **os.environ,
@@ -94,6 +105,8 @@ class DockerEngine:
             *_unshare(), str(root / "bin/busybox"), "sh", str(folder / "box.sh"),
             "--config-file", str(folder / "none.json"), "--data-root", str(folder / "data"),
             "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid"), "-H", f"unix://{self.socket}",
+            "-H", f"tcp://127.0.0.1:{TLS_PORT}", "--tlsverify", "--tlscacert", str(self.authority),
+            "--tlscert", str(folder / "server-cert.pem"), "--tlskey", str(folder / "server-key.pem"),
             "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
             "--storage-driver=vfs", "--cgroup-parent", f"/{self._cgroup}", "--shutdown-timeout=1", "--log-level=warn",
             "--default-address-pool", "base=10.128.0.0/12,size=24", *(["--live-restore"] * live_restore),
@@ -106,7 +119,7 @@ class DockerEngine:
         return f"unix://{self.socket}"
 
     def open(self) -> None:
-        """Start it for the first time."""
+        """Start it for the first time, or again after `close` and without its data."""
         _remove_remains()
         self._process.start()
         self._import()
@@ -116,6 +129,9 @@ class DockerEngine:
         """End it, its containers and its namespaces."""
         self._process.kill()
         _remove_cgroups(self._cgroup)
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        shutil.rmtree(self._folder / "exec", ignore_errors=True)
+        (self._folder / "pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Have dockerd end in good order, and its containers with it."""
@@ -187,6 +203,10 @@ class DockerEngine:
         status, said = self._call("DELETE", f"/v1.41/containers/{quote(name)}?force=1", None, "")
         assert status in (204, 404), said
 
+    def runs(self, name: str) -> bool:
+        status, said = self._call("GET", f"/v1.41/containers/{quote(name)}/json", None, "")
+        return status == 200 and bool(json.loads(said)["State"]["Running"])
+
     def execute(self, name: str, *command: str) -> None:
         """Run a command in a container, to its end."""
         made = self.call("POST", f"/containers/{name}/exec", {"Cmd": ["/bin/busybox", *command]})
@@ -228,6 +248,19 @@ class DockerEngine:
     def scale(self, name: str, replicas: int) -> None:
         self.change_service(name, Mode={"Replicated": {"Replicas": replicas}})
 
+    def door(self) -> Door:
+        """Return a way to the TLS port, for as long as its block lasts."""
+        return Door(f"/proc/{_children(self._process.pid)[0]}/ns/net", TLS_PORT)
+
+    def _certify(self) -> None:
+        """Make the certificates of the engine and of a client, and the authority that vouches for both."""
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.authority)
+        for name, host in (("server-", "127.0.0.1"), ("", "pointsman")):
+            made = authority.issue_cert(host)
+            made.cert_chain_pems[0].write_to_path(self._folder / f"{name}cert.pem")
+            made.private_key_pem.write_to_path(self._folder / f"{name}key.pem")
+
     def _import(self) -> None:
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w") as archive:
@@ -265,6 +298,49 @@ class DockerEngine:
         """Return dockerd's number as we see it: it is a child of the shell, which is the one of unshare."""
         shell = _children(self._process.pid)[0]
         return next(pid for pid in _children(shell) if _is_dockerd(pid))
+
+
+class Door:
+    """A port outside that leads to one of 127.0.0.1 in another network namespace, while the block lasts."""
+
+    def __init__(self, namespace: str, port: int) -> None:
+        self._namespace = namespace
+        self._inside = ("127.0.0.1", port)
+        self._outside = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._outside.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for one in (self._outside, *self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self) -> None:
+        # A namespace belongs to the thread that entered it, and a socket to the one in which it was made.
+        with open(self._namespace) as namespace:
+            assert ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET) == 0
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._outside.accept()
+                try:
+                    far = socket.create_connection(self._inside, timeout=10)
+                except OSError:
+                    near.close()
+                    continue
+                far.settimeout(None)
+                self._open |= {near, far}
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := one.recv(65536):
+                other.sendall(piece)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 class _UnixConnection(http.client.HTTPConnection):
