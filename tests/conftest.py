@@ -93,16 +93,20 @@ def docker_programs(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def docker(docker_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker_server.DockerEngine]:
+def docker(
+    docker_programs: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[docker_server.DockerEngine]:
     """One Docker Engine for all tests: each runs containers with labels of its own, and leaves the engine alone."""
-    with _opened(docker_server.DockerEngine(tmp_path_factory.mktemp("docker"))) as engine:
+    with _opened(request, docker_server.DockerEngine(tmp_path_factory.mktemp("docker"))) as engine:
         yield engine
 
 
 @pytest.fixture
-def own_docker(docker_programs: Path, tmp_path: Path) -> Iterator[docker_server.DockerEngine]:
+def own_docker(
+    docker_programs: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[docker_server.DockerEngine]:
     """A Docker Engine for one test, which may kill it, freeze it and start it again; its containers go on meanwhile."""
-    with _opened(docker_server.DockerEngine(tmp_path, live_restore=True)) as engine:
+    with _opened(request, docker_server.DockerEngine(tmp_path, live_restore=True)) as engine:
         yield engine
 
 
@@ -114,17 +118,19 @@ def swarm(docker: docker_server.DockerEngine) -> docker_server.DockerEngine:
 
 
 @pytest.fixture
-def own_swarm(docker_programs: Path, tmp_path: Path) -> Iterator[docker_server.DockerEngine]:
+def own_swarm(
+    docker_programs: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[docker_server.DockerEngine]:
     """A manager for one test, which may do with it what it likes."""
-    with _opened(docker_server.DockerEngine(tmp_path)) as engine:
+    with _opened(request, docker_server.DockerEngine(tmp_path)) as engine:
         engine.make_swarm()
         yield engine
 
 
 @contextmanager
-def _opened(engine: docker_server.DockerEngine) -> Iterator[docker_server.DockerEngine]:
+def _opened(request: pytest.FixtureRequest, engine: docker_server.DockerEngine) -> Iterator[docker_server.DockerEngine]:
+    had_or_skipped(request.config, "Docker Engine", engine.open)
     try:
-        engine.open()
         yield engine
     finally:
         engine.close()

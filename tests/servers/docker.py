@@ -30,7 +30,7 @@ from urllib.parse import quote, urlencode
 import trustme
 
 from tests.servers.fetch import UnavailableError, debian_package
-from tests.servers.process import ServerProcess
+from tests.servers.process import ServerFailedError, ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,8 @@ while :; do
     busybox rm {folder}/again
 done
 """
+
+_tried: list[bool] = []
 
 
 @functools.cache
@@ -95,11 +97,11 @@ class DockerEngine:
         (folder / "none.json").write_text("{}")
         self.authority, self.certificate, self.key = folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
         self._certify()
-        libraries = [str(path) for path in sorted((root / "usr/lib").glob("*-linux-gnu"))]
+        libraries = [str(path) for path in sorted([*root.glob("usr/lib/*-linux-gnu"), *root.glob("lib/*-linux-gnu")])]
         environment = {
             **os.environ,
             "PATH": f"{root}/usr/sbin:{root}/usr/bin:{root}/bin:{os.environ.get('PATH', os.defpath)}",
-            "LD_LIBRARY_PATH": ":".join([*libraries, str(root / "lib/x86_64-linux-gnu")]),
+            "LD_LIBRARY_PATH": ":".join(libraries),
         }
         command = [
             *_unshare(), str(root / "bin/busybox"), "sh", str(folder / "box.sh"),
@@ -108,6 +110,7 @@ class DockerEngine:
             "-H", f"tcp://127.0.0.1:{TLS_PORT}", "--tlsverify", "--tlscacert", str(self.authority),
             "--tlscert", str(folder / "server-cert.pem"), "--tlskey", str(folder / "server-key.pem"),
             "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+            "--exec-opt", "native.cgroupdriver=cgroupfs",
             "--storage-driver=vfs", "--cgroup-parent", f"/{self._cgroup}", "--shutdown-timeout=1", "--log-level=warn",
             "--default-address-pool", "base=10.128.0.0/12,size=24", *(["--live-restore"] * live_restore),
         ]  # fmt: skip
@@ -121,9 +124,14 @@ class DockerEngine:
     def open(self) -> None:
         """Start it for the first time, or again after `close` and without its data."""
         _remove_remains()
-        self._process.start()
-        self._import()
-        self.make_network(NETWORK, SUBNET, GATEWAY)
+        try:
+            self._process.start()
+            self._import()
+            self.make_network(NETWORK, SUBNET, GATEWAY)
+            self._try()
+        except (AssertionError, ServerFailedError) as error:
+            self.close()
+            raise UnavailableError(f"dockerd or a container cannot be run here: {error}") from error
 
     def close(self) -> None:
         """End it, its containers and its namespaces."""
@@ -260,6 +268,13 @@ class DockerEngine:
             made = authority.issue_cert(host)
             made.cert_chain_pems[0].write_to_path(self._folder / f"{name}cert.pem")
             made.private_key_pem.write_to_path(self._folder / f"{name}key.pem")
+
+    def _try(self) -> None:
+        """Run a container, the first time that there is an engine."""
+        if not _tried:
+            self.run("tried", {})
+            self.remove("tried")
+            _tried.append(True)
 
     def _import(self) -> None:
         content = io.BytesIO()
