@@ -101,6 +101,9 @@ class Client:
         self._base = URL("http://docker") if engine.path else URL(engine.address.replace("tcp://", "http://", 1))
         self._prefix = ""
         self._ahead: float | None = None  # of the loop's clock
+        # Who waits for a connection must not spend the time that the answer may take: with thousands of containers
+        # to be looked at, it would be gone before the question is sent.
+        self._turns = asyncio.Semaphore(CONNECTIONS - 1)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -170,7 +173,7 @@ class Client:
     async def _read(self, path: str, query: Mapping[str, str] | None) -> bytes:
         body = bytearray()
         with self._telling():
-            async with asyncio.timeout(self._timeout), await self._get(path, query) as response:
+            async with self._turns, asyncio.timeout(self._timeout), await self._get(path, query) as response:
                 if response.status != 200:
                     await _refuse(response)
                 async for chunk in response.content.iter_any():

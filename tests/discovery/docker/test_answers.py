@@ -7,7 +7,7 @@ import json
 import os
 import random
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -199,6 +199,22 @@ async def test_an_engine_that_hangs_is_an_error(tmp_path: Path):
             RegistryError, match=r"more than 10 containers cannot be looked at: no answer within 0\.1 s"
         ):
             await first(watch)
+
+
+async def test_many_services_at_once_wait_for_their_turn_and_not_for_the_time_out(tmp_path: Path):
+    async with scripted(tmp_path, timeout=0.3) as (engine, where):
+        engine.pause = 0.01
+        for number in range(1000):
+            engine.put(container(f"c{number}", service=f"s{number % 50}"))
+        registry = DockerRegistry(where)
+        began = asyncio.get_running_loop().time()
+        async with AsyncExitStack() as stack:
+            watches = [await stack.enter_async_context(watching(registry, f"s{number}")) for number in range(50)]
+            snapshots = await asyncio.gather(*map(first, watches))
+            assert engine.streams == 1
+        took = asyncio.get_running_loop().time() - began
+    assert all(len(snapshot.instances) == 20 and not snapshot.unreadable for snapshot in snapshots)
+    assert took > 0.3  # else it shows nothing
 
 
 @pytest.mark.parametrize("path", ["/_ping", "/events", "/containers/json"])

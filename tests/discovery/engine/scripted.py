@@ -50,6 +50,7 @@ class ScriptedEngine:
         self.containers: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, Any] = {}
         self.silent: set[str] = set()
+        self.pause = 0.0  # seconds that it takes to look at a container
         self.headers = {"Api-Version": VERSION}
         self.past: list[bytes] = []  # events that a new stream begins with
         self.questions: list[tuple[str, dict[str, str]]] = []
@@ -92,12 +93,13 @@ class ScriptedEngine:
         if path == "/events":
             return await self._events(request)
         if path == "/containers/json":
-            return web.json_response(
-                [{"Id": one["Id"], "Names": [one["Name"]], "State": "running"} for one in self.containers.values()]
-            )
+            wanted = dict(label.split("=") for label in json.loads(request.query["filters"])["label"])
+            found = [one for one in self.containers.values() if wanted.items() <= one["Config"]["Labels"].items()]
+            return web.json_response([{"Id": one["Id"], "Names": [one["Name"]], "State": "running"} for one in found])
         one = self.containers.get(path.split("/")[2]) if path.startswith("/containers/") else None
         if one is None:
             return web.json_response({"message": f"No such thing: {path}"}, status=404)
+        await asyncio.sleep(self.pause)
         return web.json_response(one)
 
     async def _events(self, request: web.BaseRequest) -> web.StreamResponse:
