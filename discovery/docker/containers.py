@@ -45,7 +45,7 @@ class Containers:
         self._terms = terms
         self._known: dict[str, Container] = {}
         self._rows: dict[str, tuple[object, ...]] = {}  # what the last list said of each
-        self._signals: dict[str, tuple[int, float]] = {}  # the last signal that a container got, and when
+        self._signals: dict[str, dict[int, float]] = {}  # the signals that a container got, and when
         self._unanswered: dict[str, str] = {}
 
     def listed(self, answer: object) -> list[str]:
@@ -129,14 +129,14 @@ class Containers:
 
     def _told_to_end(self, event: Event) -> None:
         number = event.attributes.get("signal", "")
-        if number.isascii() and number.isdecimal() and len(number) < 4:
-            if len(self._signals) >= _SIGNALS_KEPT:
+        if number.isascii() and number.isdecimal() and len(number) < 3:  # there are 64
+            if event.id not in self._signals and len(self._signals) >= _SIGNALS_KEPT:
                 del self._signals[next(iter(self._signals))]
-            self._signals[event.id] = int(number), event.time
+            self._signals.setdefault(event.id, {})[int(number)] = event.time
 
     def _is_ending(self, identity: str, container: Container, now: float) -> bool:
-        number, since = self._signals.get(identity, (0, 0.0))
-        return number in container.ends_by and now < since + PATIENCE
+        signals = self._signals.get(identity, {})
+        return any(number in container.ends_by and now < since + PATIENCE for number, since in signals.items())
 
 
 def _told(row: Mapping[str, Any]) -> tuple[object, ...]:

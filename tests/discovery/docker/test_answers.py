@@ -168,6 +168,16 @@ async def test_what_happened_before_tells_only_who_was_told_to_end(tmp_path: Pat
             assert len(engine.asked("/containers/b/json")) == 1
 
 
+async def test_a_signal_that_ends_nothing_does_not_make_up_for_one_that_does(tmp_path: Path):
+    one, two = container("a"), container("b")
+    async with watched(tmp_path, one, two) as (engine, watch):
+        await first(watch)
+        engine.tell(event("kill", one, signal="15"), event("kill", one, signal="1"), event("kill", two, signal="1"))
+        assert states(await first(watch)) == [Availability.DRAINING, Availability.UP]
+        engine.tell(event("start", one))
+        assert states(await first(watch)) == [Availability.UP, Availability.UP]
+
+
 async def test_a_container_that_goes_on_after_the_signal_is_up_again_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
