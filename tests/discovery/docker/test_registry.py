@@ -223,7 +223,13 @@ async def test_an_engine_that_is_killed_and_started_loses_nothing(own_service: S
     published: list[Snapshot] = []
     told: list[str] = []
     keeper = Keeper(
-        "web", service.registry(), service.name, published.append, hold=300, journal=lambda kind, _: told.append(kind)
+        "web",
+        service.registry(),
+        service.name,
+        published.append,
+        hold=300,
+        journal=lambda kind, _: told.append(kind),
+        longest_wait=0.5,
     )
     await asyncio.to_thread(service.run, "one")
     await asyncio.to_thread(service.run, "two")
