@@ -19,6 +19,10 @@ TASK_LIMIT = 20_000  # of the services that one watch follows
 _ENDING = ("shutdown", "remove")  # what is wanted of a task that is to end
 
 
+class NoAddressError(ValueError):
+    """There is no address at all; a service that was made just now has none for a moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How services are to be read: their tasks or their virtual addresses, on `network` if they have several.
@@ -168,7 +172,7 @@ def _network_name(attachment: Mapping[str, Any]) -> str:
 
 def _choose(addresses: Mapping[str, str], wanted: str, terms: Terms, what: str) -> str:
     if not addresses:
-        raise ValueError(f"it has no {what} on any network" + ("" if wanted == INGRESS else f" but {INGRESS}"))
+        raise NoAddressError(f"it has no {what} on any network" + ("" if wanted == INGRESS else f" but {INGRESS}"))
     if wanted:
         if wanted not in addresses:
             raise ValueError(f"it has no {what} on the network {first_line(wanted)}, but on {_listed(addresses)}")

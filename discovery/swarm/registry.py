@@ -22,6 +22,7 @@ from discovery.instance import Snapshot
 from discovery.registry import RegistryError
 from discovery.swarm.entries import (
     TASK_LIMIT,
+    NoAddressError,
     Service,
     Terms,
     on_host,
@@ -137,7 +138,7 @@ class SwarmRegistry:
             try:
                 instances.append(read_vip(service, networks, self._terms))
             except ValueError as error:
-                if self._by_name:
+                if self._by_name and not isinstance(error, NoAddressError):
                     raise EngineError(f"the service {service.name}: {error}") from error
                 unreadable.append(f"{service.name}: {error}")
         return instances

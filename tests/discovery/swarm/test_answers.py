@@ -201,6 +201,19 @@ async def test_a_virtual_address_that_one_of_several_services_lacks_is_named(tmp
         assert snapshot.unreadable == ("bad: it has no virtual address on any network but ingress",)
 
 
+async def test_a_service_that_has_no_virtual_address_yet_is_named_until_it_has_one(tmp_path: Path):
+    async with watched(tmp_path, mode="vip") as (engine, watch):
+        engine.answers["/networks"] = [{"Id": "n1", "Name": "backend"}]
+        snapshot = await first(watch)
+        assert (snapshot.instances, snapshot.unreadable) == (
+            (),
+            ("web: it has no virtual address on any network but ingress",),
+        )
+        engine.answers["/services"][0]["Endpoint"]["VirtualIPs"] = [{"NetworkID": "n1", "Addr": "10.0.0.2/24"}]
+        engine.tell(hint())
+        assert only(await until(watch, has("web"))).authority == "10.0.0.2:80"
+
+
 @pytest.mark.parametrize(
     ("path", "answer", "said"),
     [
