@@ -10,6 +10,7 @@ from config.errors import listed
 from config.frozen import Model, Rule
 from config.registries.consul import Consul
 from config.registries.dns import Dns
+from config.registries.docker import Docker
 from config.registries.etcd import Etcd
 from config.registries.eureka import Eureka
 from config.registries.http import Http
@@ -17,6 +18,7 @@ from config.registries.kubernetes import Kubernetes
 from config.registries.marathon import Marathon
 from config.registries.mesos import Mesos
 from config.registries.static import StaticInstances
+from config.registries.swarm import Swarm
 from config.registries.zookeeper import ZooKeeper
 from config.units import Int, PathText
 
@@ -64,6 +66,8 @@ class Discovery(Model):
     mesos: Mesos | None = Field(default=None, description="Tasks in Mesos.")
     marathon: Marathon | None = Field(default=None, description="An app in Marathon.")
     zookeeper: ZooKeeper | None = Field(default=None, description="A service in ZooKeeper.")
+    docker: Docker | None = Field(default=None, description="Containers of a Docker Engine.")
+    swarm: Swarm | None = Field(default=None, description="A service of a Docker Swarm.")
     weight: Annotated[Int, Field(ge=0, le=1000)] | None = Field(
         default=None,
         description="Of several sources: this one's share of the requests relative to the others, 0 to 1000, however "

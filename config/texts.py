@@ -92,6 +92,42 @@ def _etcd_url(url: str) -> str:
     return _plain_url(url, "an etcd member such as http://127.0.0.1:2379 or https://etcd1.internal:2379")
 
 
+def _engine_url(url: str) -> str:
+    if url.startswith("unix://"):
+        fits = url.startswith("unix:///") and len(url) > len("unix:///") and url.isprintable()
+    else:
+        try:
+            parts = urlsplit(url)
+            fits = parts.scheme in ("tcp", "http", "https") and bool(parts.hostname) and bool(parts.port)
+        except ValueError:
+            fits = False
+        else:
+            fits = fits and parts.path in ("", "/") and not (parts.query or parts.fragment) and "@" not in parts.netloc
+        fits = fits and _visible(url)
+    if not fits:
+        raise ValueError(
+            "must be where a Docker Engine's API is, such as unix:///var/run/docker.sock, tcp://10.0.0.5:2375 or "
+            "https://10.0.0.5:2376, with the port" + ("" if "@" in url else f", not {show(url)}")  # no passwords
+        )
+    return url if url.startswith("unix://") else url.removesuffix("/")
+
+
+def _label_prefix(prefix: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,100}\.", prefix):
+        raise ValueError(f"must be what the names of labels begin with, and end in a dot, not {show(prefix)}")
+    return prefix
+
+
+def _plain_host(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host):
+        raise ValueError(f"must be a host name or an IP address without a port, not {show(host)}")
+    return host
+
+
 def _plain_url(url: str, examples: str) -> str:
     """Refuse what is no HTTP URL of a server, or is more than that."""
     try:
@@ -255,6 +291,13 @@ RoutePath = Annotated[str, AfterValidator(_route_path)]
 ProbePath = Annotated[str, AfterValidator(_probe_path)]
 ProbeHost = Annotated[str, AfterValidator(_probe_host)]
 ConsulUrl = Annotated[str, AfterValidator(_consul_url)]
+EngineUrl = Annotated[
+    str,
+    AfterValidator(_engine_url),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["unix:///var/run/docker.sock"]}),
+]
+LabelPrefix = Annotated[str, AfterValidator(_label_prefix)]
+PlainHost = Annotated[str, AfterValidator(_plain_host)]
 DocumentUrl = Annotated[str, AfterValidator(_document_url)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
 NameServer = Annotated[

@@ -27,6 +27,9 @@ mesos/          tasks in Mesos, by a subscription to the leading master
 marathon/       apps in Marathon, read again whenever its events say so
 labels, login   what several registries have in common: labels that are for us, a user's name and password
 zookeeper/      services in ZooKeeper, by watches of a path and its children; and instances registered there
+docker/         containers of a Docker Engine, by its events
+swarm/          services of a Docker Swarm, looked at again and again, and often after an event
+engine/         Docker's API, which these two share
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite
 check           try once whether an address answers: for the embedded registry's checks and for our probes

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from discovery.consul import ConsulRegistry
 from discovery.dns import DnsRegistry
+from discovery.docker import DockerRegistry
+from discovery.engine.client import Engine
 from discovery.etcd import EtcdRegistry
 from discovery.eureka import EurekaRegistry
 from discovery.file import FileRegistry
@@ -18,6 +20,7 @@ from discovery.marathon.apps import Wanted as WantedApp
 from discovery.mesos import MesosRegistry
 from discovery.mesos.tasks import Wanted as WantedTasks
 from discovery.static import StaticRegistry
+from discovery.swarm import SwarmRegistry
 from discovery.zookeeper import ZooKeeperRegistry
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from config.discovery import Discovery
     from config.registries.consul import Consul
     from config.registries.dns import Dns
+    from config.registries.docker import Docker
+    from config.registries.engine import OfEngine
     from config.registries.etcd import Etcd
     from config.registries.eureka import Eureka
     from config.registries.http import Http
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from config.registries.marathon import Marathon
     from config.registries.mesos import Mesos
     from config.registries.static import StaticInstance
+    from config.registries.swarm import Swarm
     from config.registries.zookeeper import ZooKeeper
     from discovery.registry import Registry
 
@@ -183,6 +189,42 @@ def _login(wanted: Mesos | Marathon) -> BasicLogin | None:
     return BasicLogin(wanted.username, _secret(wanted.password), wanted.password_file)
 
 
+def _docker(service: str, wanted: Docker) -> Watched:
+    registry = DockerRegistry(
+        _engine(wanted),
+        labels=wanted.labels,
+        by_name=wanted.service is not None,
+        prefix=wanted.prefix,
+        address=wanted.address,
+        network=wanted.network,
+        port=wanted.port,
+        host=wanted.host or "",
+    )
+    return registry, _name_or_labels(wanted)
+
+
+def _swarm(service: str, wanted: Swarm) -> Watched:
+    registry = SwarmRegistry(
+        _engine(wanted),
+        labels=wanted.labels,
+        by_name=wanted.service is not None,
+        mode=wanted.mode,
+        network=wanted.network,
+        port=wanted.port,
+        prefix=wanted.prefix,
+        interval=wanted.interval,
+    )
+    return registry, _name_or_labels(wanted)
+
+
+def _engine(wanted: OfEngine) -> Engine:
+    return Engine(wanted.engine, wanted.ca_file, wanted.cert_file, wanted.key_file, wanted.timeout)
+
+
+def _name_or_labels(wanted: OfEngine) -> str:
+    return wanted.service or ", ".join(f"{key}={value}" if value else key for key, value in wanted.labels.items())
+
+
 def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value else ""
 
@@ -199,4 +241,6 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "mesos": _mesos,
     "marathon": _marathon,
     "zookeeper": _zookeeper,
+    "docker": _docker,
+    "swarm": _swarm,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import settings
 
 from tests.discovery.contract import worlds
 from tests.servers import consul as consul_server
+from tests.servers import docker as docker_server
 from tests.servers import etcd as etcd_server
 from tests.servers import eureka as eureka_server
 from tests.servers import kubernetes as kubernetes_server
@@ -253,3 +255,53 @@ def document_server() -> Iterator[DocumentServer]:
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A service in a registry: see tests.discovery.contract."""
     yield from worlds.made(request)
+
+
+@pytest.fixture(scope="session")
+def docker_programs(request: pytest.FixtureRequest) -> Path:
+    """Docker's programs; skips what needs them when they cannot be had or not be run."""
+    return had_or_skipped(request.config, "Docker Engine", docker_server.installed)
+
+
+@pytest.fixture(scope="session")
+def docker(
+    docker_programs: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[docker_server.DockerEngine]:
+    """One Docker Engine for all tests: each runs containers with labels of its own, and leaves the engine alone."""
+    with _opened(request, docker_server.DockerEngine(tmp_path_factory.mktemp("docker"))) as engine:
+        yield engine
+
+
+@pytest.fixture
+def own_docker(
+    docker_programs: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[docker_server.DockerEngine]:
+    """A Docker Engine for one test, which may kill it, freeze it and start it again; its containers go on meanwhile."""
+    with _opened(request, docker_server.DockerEngine(tmp_path, live_restore=True)) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def swarm(docker: docker_server.DockerEngine) -> docker_server.DockerEngine:
+    """The same engine for all tests, now the manager of a Swarm: each makes services of its own."""
+    docker.make_swarm()
+    return docker
+
+
+@pytest.fixture
+def own_swarm(
+    docker_programs: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[docker_server.DockerEngine]:
+    """A manager for one test, which may do with it what it likes."""
+    with _opened(request, docker_server.DockerEngine(tmp_path)) as engine:
+        engine.make_swarm()
+        yield engine
+
+
+@contextmanager
+def _opened(request: pytest.FixtureRequest, engine: docker_server.DockerEngine) -> Iterator[docker_server.DockerEngine]:
+    had_or_skipped(request.config, "Docker Engine", engine.open)
+    try:
+        yield engine
+    finally:
+        engine.close()

@@ -3,5 +3,6 @@
 A model's `rules` say which of its keys go together. What is common to several registries:
 
 - `waits`         how long polling waits, and how often it looks
+- `engine`        what docker and swarm have in common
 - `..together`    rules of tokens and logins
 """

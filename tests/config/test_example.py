@@ -33,6 +33,8 @@ def test_it_loads():
         "orders",
         "payments",
         "moving",
+        "basket",
+        "search",
     }
 
 
@@ -78,6 +80,11 @@ access_log: {}
     zookeeper = shown.services["payments"].sources[0].zookeeper
     assert zookeeper is not None
     assert zookeeper == type(zookeeper)(path=zookeeper.path)
+    docker, swarm = shown.services["basket"].sources[0].docker, shown.services["search"].sources[0].swarm
+    assert docker is not None
+    assert docker == type(docker)(service=docker.service)
+    assert swarm is not None
+    assert swarm == type(swarm)(service=swarm.service)
 
 
 def test_what_it_shows_of_the_lower_levels_is_whole_and_changes_nothing():

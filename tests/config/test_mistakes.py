@@ -370,6 +370,59 @@ MISTAKES = {
             "put it in quotes"
         )
     ],
+    # a Docker Engine
+    discovered("docker: {}"): ["p.yaml:5: services.web.discovery.docker: must have service or labels, or both"],
+    discovered("docker: {service: '', engine: docker.sock}"): [
+        "p.yaml:5: services.web.discovery.docker.service: must not be empty",
+        (
+            "p.yaml:5: services.web.discovery.docker.engine: must be where a Docker Engine's API is, such as "
+            "unix:///var/run/docker.sock, tcp://10.0.0.5:2375 or https://10.0.0.5:2376, with the port, "
+            "not 'docker.sock'"
+        ),
+    ],
+    discovered("docker: {labels: {a: b}, engine: 'tcp://me:secret@h:1'}"): [
+        (
+            "p.yaml:5: services.web.discovery.docker.engine: must be where a Docker Engine's API is, such as "
+            "unix:///var/run/docker.sock, tcp://10.0.0.5:2375 or https://10.0.0.5:2376, with the port"
+        )
+    ],
+    discovered("docker: {service: web, ca_file: ca.pem, key_file: key.pem}"): [
+        (
+            "p.yaml:5: services.web.discovery.docker: has ca_file and key_file with an engine that is not https://: "
+            "leave out what only TLS has"
+        )
+    ],
+    discovered("docker: {service: web, engine: 'https://h:2376', cert_file: c}"): [
+        "p.yaml:5: services.web.discovery.docker: has cert_file alone: add key_file"
+    ],
+    discovered("docker: {service: web, address: host, host: 'h:1', prefix: pointsman}"): [
+        (
+            "p.yaml:5: services.web.discovery.docker.prefix: must be what the names of labels begin with, and end in "
+            "a dot, not 'pointsman'"
+        ),
+        "p.yaml:5: services.web.discovery.docker.address: must be container or published, not 'host'",
+        (
+            "p.yaml:5: services.web.discovery.docker.host: must be a host name or an IP address without a port, "
+            "not 'h:1'"
+        ),
+    ],
+    discovered("swarm: {labels: {}, mode: dns, interval: 1ms, prot: 0}"): [
+        "p.yaml:5: services.web.discovery.swarm.mode: must be tasks or vip, not 'dns'",
+        "p.yaml:5: services.web.discovery.swarm.interval: must be at least 100ms, not 1ms",
+        "p.yaml:5: services.web.discovery.swarm.prot: unknown key; did you mean 'port'?",
+        "p.yaml:5: services.web.discovery.swarm: must have service or labels, or both",
+    ],
+    discovered("swarm: {service: web, labels: {a: 5}, engine: 'unix://rel'}"): [
+        (
+            "p.yaml:5: services.web.discovery.swarm.labels.a: must be text, but YAML reads this as a number; put it "
+            "in quotes"
+        ),
+        (
+            "p.yaml:5: services.web.discovery.swarm.engine: must be where a Docker Engine's API is, such as "
+            "unix:///var/run/docker.sock, tcp://10.0.0.5:2375 or https://10.0.0.5:2376, with the port, "
+            "not 'unix://rel'"
+        ),
+    ],
     SMALL.replace("[10.0.0.1:80]", "[10.0.0.1:80, {address: h:1}, 10.0.0.1:80]"): [
         "p.yaml:5: services.web.discovery.static[2]: must differ from item 0: both are 10.0.0.1:80"
     ],
@@ -618,6 +671,10 @@ def test_no_value_at_any_key_brings_pydantics_words_to_the_user(data):
     eureka = {"app": "WEB", "urls": ["http://h/eureka"], "interval": 1, "secure": True, "address": "ip"}
     several = (("dns", dns), ("http", http), ("eureka", eureka))
     whole["services"].update({kind: {"discovery": {kind: keys}} for kind, keys in several})
+    docker = {"service": "a", "engine": "https://h:1", "ca_file": "a", "cert_file": "b", "key_file": "c", "port": 80}
+    swarm = {"labels": {"a": ""}, "mode": "vip", "network": "a", "prefix": "a.", "interval": 1, "timeout": 1}
+    kinds = {"dns": dns, "http": http, "docker": docker, "swarm": swarm}
+    whole["services"].update({kind: {"discovery": {kind: keys}} for kind, keys in kinds.items()})
     place = whole
     while True:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))

@@ -3,9 +3,11 @@ import yaml
 from pydantic import SecretStr
 
 from config.registries.dns import Dns
+from config.registries.docker import Docker
 from config.registries.eureka import Eureka
 from config.registries.http import Http
 from config.registries.kubernetes import Kubernetes
+from config.registries.swarm import Swarm
 from config.units import Address
 from tests.config.reading import FOLDER, SMALL, config_of
 
@@ -76,6 +78,29 @@ def test_eureka():
     short = discovery("eureka: {app: WEB, username: me, password_file: secret}").eureka
     assert (short.urls, short.interval, short.timeout) == (("http://127.0.0.1:8761/eureka",), 5.0, 5.0)
     assert (short.secure, short.address, short.password_file) == (False, "ip", FOLDER / "secret")
+
+
+def test_docker():
+    wanted = "{labels: {a: b, c: ''}, engine: 'https://h:1/', ca_file: ca, address: published, host: '::1', port: 80}"
+    assert discovery(f"docker: {wanted}").docker == Docker(
+        labels={"a": "b", "c": ""},
+        engine="https://h:1",
+        ca_file=FOLDER / "ca",
+        address="published",
+        host="::1",
+        port=80,
+    )
+    assert discovery("docker: {service: web}").docker == Docker(
+        service="web", engine="unix:///var/run/docker.sock", address="container", prefix="pointsman.", timeout=5.0
+    )
+
+
+def test_swarm():
+    wanted = "{service: web, mode: vip, network: backend, prefix: lb., interval: 1s, timeout: 1s}"
+    assert discovery(f"swarm: {wanted}").swarm == Swarm(
+        service="web", mode="vip", network="backend", prefix="lb.", interval=1.0, timeout=1.0
+    )
+    assert discovery("swarm: {service: web}").swarm == Swarm(service="web", mode="tasks", interval=5.0)
 
 
 @pytest.mark.parametrize("name", ["web", "web.", "a-1.b_2", "_http._tcp.x", "a" * 63 + ".b", "10.0.0.1.example"])

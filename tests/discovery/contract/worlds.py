@@ -9,6 +9,7 @@ import pytest
 
 from tests.discovery.contract.consul import ConsulWorld, EmbeddedWorld
 from tests.discovery.contract.dns import DnsWorld
+from tests.discovery.contract.docker import DockerWorld
 from tests.discovery.contract.etcd import EtcdWorld
 from tests.discovery.contract.eureka import EurekaWorld
 from tests.discovery.contract.file import FileWorld
@@ -31,6 +32,7 @@ WORLDS: tuple[type[World], ...] = (
     HttpWorld,
     FileWorld,
     EurekaWorld,
+    DockerWorld,
 )
 NEVER_CHANGES: tuple[type[World], ...] = (StaticWorld,)
 
