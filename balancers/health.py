@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _NEVER = float("inf")
-_LONGEST_EJECTION = 300.0  # seconds; a base that is longer is not cut
 # An answer of 5xx comes from an instance that works well enough to give one; all else that a request may fail of means
 # that it, or the way to it, does not.
 SERVER_ERROR = "5xx"
+GATEWAY_ERROR = "gateway"  # an answer of 502, 503 or 504: it works, and what it needs does not
+ANSWERS = (SERVER_ERROR, GATEWAY_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,9 @@ class Thresholds:
     `fall` failed probes in a row eject it, `rise` passed ones in a row readmit it; both at least 1.
     With `must_pass_first` a new endpoint takes no traffic until its first probe passed; that one is enough.
 
-    Of requests, `consecutive_5xx` answers of 5xx in a row, or `consecutive_local_failures` in a row that were not
-    answered, eject it for `base_ejection_time` seconds or longer, see `Health.eject`; 0 does not count them.
+    Of requests, `consecutive_5xx` answers of 5xx in a row, `consecutive_gateway` answers of 502, 503 or 504 in a row,
+    or `consecutive_local_failures` in a row that were not answered, eject it for `base_ejection_time` seconds or more,
+    at most for `max_ejection_time`, see `Health.eject`; 0 does not count them.
     """
 
     rise: int = 2
@@ -27,7 +29,9 @@ class Thresholds:
     must_pass_first: bool = False
     consecutive_5xx: int = 5
     consecutive_local_failures: int = 5
+    consecutive_gateway: int = 0
     base_ejection_time: float = 30.0
+    max_ejection_time: float = 300.0
 
 
 class Health:
@@ -38,16 +42,18 @@ class Health:
 
     `waiting` is where an endpoint with `must_pass_first` starts; all others start healthy. `since` is when the present
     state began, in the caller's clock; `reason` says in a few words why it is what it is; `cause` what ejected it:
-    probe, 5xx or local; `until` when that ends by itself.
+    probe, 5xx, gateway, local, success_rate or failure_percentage; `until` when that ends by itself.
     """
 
     __slots__ = (
         "_errors",
         "_failed",
+        "_gateway",
         "_local",
         "_passed",
         "_row",
         "_thresholds",
+        "blame",
         "cause",
         "ejections",
         "last_probe",
@@ -60,7 +66,8 @@ class Health:
     def __init__(self, thresholds: Thresholds, now: float) -> None:
         self._thresholds = thresholds
         self._passed = self._failed = 0  # probes in a row
-        self._errors = self._local = 0  # requests in a row that were answered with 5xx, or not at all
+        self._errors = self._local = self._gateway = 0  # requests in a row: 5xx, not answered at all, 502 to 504
+        self.blame = ""  # the cause for which `failed` last said that it should be ejected
         self._row = 0  # ejections for what requests found, less one for each base time that went well since
         self.ejections = 0
         self.last_probe = ""  # what it found, whatever came of that
@@ -102,28 +109,32 @@ class Health:
 
     def failed(self, kind: str, detail: str) -> str:
         """Take in that a request failed; return why the endpoint should be ejected for that, or "" if it should not."""
-        if kind == SERVER_ERROR:
+        thresholds = self._thresholds
+        if kind in ANSWERS:
             self._errors += 1
             self._local = 0  # it was answered
-            streak, limit = self._errors, self._thresholds.consecutive_5xx
+            self._gateway = self._gateway + 1 if kind == GATEWAY_ERROR else 0
+            self.blame, streak, limit = SERVER_ERROR, self._errors, thresholds.consecutive_5xx
+            if thresholds.consecutive_gateway and self._gateway and not self._gateway % thresholds.consecutive_gateway:
+                self.blame, streak, limit = GATEWAY_ERROR, self._gateway, thresholds.consecutive_gateway
         else:
             self._local += 1
-            streak, limit = self._local, self._thresholds.consecutive_local_failures
+            self.blame, streak, limit = "local", self._local, thresholds.consecutive_local_failures
         if self.state != "healthy" or not limit or streak % limit:  # asked again every so often, should it be refused
             return ""
         return f"{_times(streak, 'request')} failed, the last one: {detail}"
 
     def answered_well(self) -> None:
         """Take in that a request was answered, and not with 5xx."""
-        self._errors = self._local = 0
+        self._errors = self._local = self._gateway = 0
 
-    def eject(self, cause: str, reason: str, now: float) -> None:
+    def eject(self, cause: str, reason: str, now: float, jitter: float = 0.0) -> None:
         """Take it out: until probes pass, or for what requests found, until its time is over too.
 
         That time, in seconds, is `base_ejection_time` times the number of such ejections in a row, at most the larger
-        of 300 and the base. The number falls by one for each full base time that it was healthy since. So does Envoy,
-        whose multiplier falls with each interval that went well (config.cluster.v3.OutlierDetection:
-        base_ejection_time, max_ejection_time).
+        of `max_ejection_time` and the base, and `jitter` besides. The number falls by one for each full base time that
+        it was healthy since. So does Envoy, whose multiplier falls with each interval that went well
+        (config.cluster.v3.OutlierDetection: base_ejection_time, max_ejection_time).
         """
         base = self._thresholds.base_ejection_time
         if self.state == "healthy" and self._row:
@@ -133,7 +144,7 @@ class Health:
         self.until = _NEVER
         if cause != "probe":
             self._row += 1
-            self.until = now + min(base * self._row, max(base, _LONGEST_EJECTION))
+            self.until = now + min(base * self._row, max(base, self._thresholds.max_ejection_time)) + jitter
         self._passed = 0
         self._move("ejected", reason, now)
 
@@ -151,7 +162,7 @@ class Health:
     def _readmit(self, reason: str, now: float) -> None:
         self.cause = ""
         self.until = _NEVER
-        self._passed = self._failed = self._errors = self._local = 0
+        self._passed = self._failed = self._errors = self._local = self._gateway = 0
         self._move("healthy", reason, now)
 
     def _move(self, state: str, reason: str, now: float) -> None:

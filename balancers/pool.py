@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from balancers.endpoint import Endpoint
-from balancers.health import Health, Thresholds
+from balancers.choice import plainly
+from balancers.endpoint import Endpoint, Load
+from balancers.health import ANSWERS, Health, Thresholds
+from balancers.outliers import Detection, Sample, outliers
 
 if TYPE_CHECKING:
     from random import Random
 
-    from balancers.balancer import Balancer, Policy, Request
+    from balancers.balancer import Policy, Request
+    from balancers.choice import Choice, Compose
+    from balancers.slow_start import SlowStart
+    from balancers.sticky import Sticky
     from discovery.instance import Instance, Snapshot
 
+CAUSES = ("probe", "5xx", "gateway", "local", "success_rate", "failure_percentage")  # of ejections
+_STEP = 0.02  # of a weight, by which it must have grown to be in force
 _ROUNDING = 1e-9  # 57 % of 100 are 57, and not 56.99999999999999
 
 # What happened, to which endpoint ("" for the pool as a whole), and why: see `Pool.record`.
@@ -37,6 +44,9 @@ class Pool:
     that the registry offers are healthy, health is ignored and all of them are used; 0 never panics. Of endpoints with
     different priorities, the first level that would not panic is used, and the very first when all would.
     `max_ejection` is the share that may be ejected for what requests found; one always may while another one is left.
+    `detection` says when one does far worse than the others, and an ejection lasts up to `jitter` seconds longer.
+    With `slow_start` an endpoint that joins others, or is readmitted, counts with a part of its weight at first, which
+    `settle` lets grow. With `sticky` a request goes to the endpoint that its cookie names, while that is a candidate.
 
     Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, panic, calm.
     """
@@ -46,25 +56,40 @@ class Pool:
         policy: Policy,
         random: Random,
         *,
+        compose: Compose = plainly,
+        slow_start: SlowStart | None = None,
+        sticky: Sticky | None = None,
         panic_threshold: float = 0.5,
         max_ejection: float = 0.1,
+        detection: Detection = Detection(),
+        jitter: float = 0.0,
         thresholds: Thresholds = Thresholds(),
         record: Record = lambda kind, endpoint, reason: None,
     ) -> None:
         self._policy = policy
+        self._compose = compose
+        self._slow_start = slow_start
+        self.sticky = sticky
+        self._open: frozenset[Endpoint] = frozenset()  # the candidates, where cookies may name them
+        self._warming: dict[Endpoint, float] = {}  # those that have come, or come back, and since when
         self._random = random
         self._panic_threshold = panic_threshold
         self._max_ejection = max_ejection
+        self._detection = detection
+        self._jitter = jitter
         self._thresholds = thresholds
         self._record = record
+        self.load = Load()  # of its endpoints together, those that have left and still have requests included
         self._endpoints: dict[str, Endpoint] = {}
         self._candidates: list[Endpoint] = []
-        self._balancer: Balancer | None = None
+        self._balancer: Choice | None = None
         self._panic = False
         self._stale = False
         self._known = False  # a snapshot has come
         self._timed: set[Endpoint] = set()  # those ejected for a time
-        self.ejections_by = {"probe": 0, "5xx": 0, "local": 0}  # of endpoints that have left, too
+        self._counts: dict[Endpoint, tuple[int, int]] = {}  # requests that ended and failures, when the interval began
+        self._interval_ends = 0.0
+        self.ejections_by = dict.fromkeys(CAUSES, 0)  # of endpoints that have left, too
 
     @property
     def ejections(self) -> int:
@@ -95,34 +120,66 @@ class Pool:
         balancer = self._balancer
         if balancer is None:
             return None
+        if self.sticky is not None and request is not None:
+            endpoint = self._named(self.sticky, request)
+            if endpoint is not None and endpoint not in tried and (not most or endpoint.in_flight < most):
+                return endpoint
         if not tried and not most:
             return balancer.pick(request)
         for _ in range(len(tried) + 2):
             endpoint = balancer.pick(request)
+            if endpoint is None:
+                return None
             if endpoint not in tried and (not most or endpoint.in_flight < most):
                 return endpoint
         # A policy may insist (a heavy weight, a hash): then the first that is left.
-        left = (endpoint for endpoint in self._candidates if endpoint not in tried)
+        left = (endpoint for endpoint in self.open_to(request) if endpoint not in tried)
         return next((endpoint for endpoint in left if not most or endpoint.in_flight < most), None)
+
+    def _named(self, sticky: Sticky, request: Request) -> Endpoint | None:
+        """Return the endpoint that the request's cookie names, if it may have the request."""
+        endpoint = sticky.endpoint(request)
+        if endpoint not in self._open:
+            return None
+        is_parted = hasattr(self._balancer, "open_to")
+        return endpoint if not is_parted or endpoint in self.open_to(request) else None
+
+    def open_to(self, request: Request | None) -> Collection[Endpoint]:
+        """Return the candidates that a request may go to: all of them, or those of its subset."""
+        open_to = getattr(self._balancer, "open_to", None)
+        return self._candidates if open_to is None else cast("Collection[Endpoint]", open_to(request))
 
     def update(self, snapshot: Snapshot, now: float) -> Change:
         """Follow a snapshot: endpoints whose identity and address are still there keep all that was learned of them."""
-        before, after = self._endpoints, {}
-        joined = []
+        before: dict[str, Endpoint] = self._endpoints
+        after: dict[str, Endpoint] = {}
+        joined: list[Endpoint] = []
         for instance in snapshot.instances:
-            endpoint = before.get(instance.id)
+            identity = instance.id
+            endpoint = before.get(identity)
             if endpoint is None or _moved(endpoint.instance, instance):
-                endpoint = Endpoint(instance, Health(self._thresholds, now))
+                endpoint = Endpoint(instance, Health(self._thresholds, now), self.load)
                 joined.append(endpoint)
-                self._record("joined", instance.id, f"at {instance.authority}, weight {instance.weight}")
-            elif endpoint.instance != instance:
-                self._record("changed", instance.id, _difference(endpoint.instance, instance))
-                endpoint.instance = instance
-            after[instance.id] = endpoint
-        left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
+                self._record("joined", identity, f"at {instance.authority}, weight {instance.weight}")
+            elif endpoint.instance is not instance and endpoint.instance != instance:
+                self._record("changed", identity, _difference(endpoint.instance, instance))
+                endpoint.follow(instance)
+                self._weigh(endpoint, now)
+            after[identity] = endpoint
+        left: tuple[Endpoint, ...] = ()
+        if len(after) - len(joined) != len(before):
+            left = tuple(endpoint for identity, endpoint in before.items() if after.get(identity) is not endpoint)
         for endpoint in left:
             self._record("left", endpoint.instance.id, f"was at {endpoint.instance.authority}")
+            self._warming.pop(endpoint, None)
         self._timed.difference_update(left)
+        if self._slow_start is not None and self._known and len(joined) < len(after):
+            # Where all are new there is nobody to take what they do not bear yet.
+            for endpoint in joined:
+                if endpoint.health.state == "healthy":
+                    self._warm_up(endpoint, now)
+        if self.sticky is not None:
+            self.sticky.follow(joined, left)
         self._endpoints = after
         self._known = self._stale = True
         return Change(tuple(joined), left)
@@ -141,14 +198,16 @@ class Pool:
             else:
                 self._ejected(endpoint, "probe")
 
-    def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float) -> None:
-        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, or answered with 5xx."""
+    def failed(self, endpoint: Endpoint, kind: str, detail: str, now: float, since: float | None = None) -> None:
+        """Take in that a request failed at an endpoint: connect, reset, timeout, malformed, gateway (502 to 504), 5xx.
+
+        `since` is when it was sent; left out, it counts as just sent.
+        """
+        if endpoint.latency is not None and kind not in ANSWERS:
+            endpoint.latency.failed(now - (now if since is None else since), now)
         reason = endpoint.failed(kind, detail)
         if reason and self._may_eject(endpoint):
-            cause = "5xx" if kind == "5xx" else "local"
-            endpoint.health.eject(cause, reason, now)
-            self._timed.add(endpoint)
-            self._ejected(endpoint, cause)
+            self._eject(endpoint, endpoint.health.blame, reason, now)
 
     def settle(self, now: float) -> None:
         """Readmit those whose time is over, and do now what the next pick would do first, so that panic is told of."""
@@ -156,7 +215,14 @@ class Pool:
             self._timed.discard(endpoint)
             if endpoint.health.expire(now):
                 self._readmitted(endpoint)
+        if self._detection.is_on and now >= self._interval_ends:
+            self._judge(now)
+        for endpoint in list(self._warming):
+            self._weigh(endpoint, now)
         self._refresh()
+        work = getattr(self._balancer, "work", None)  # what a policy has put off
+        if work is not None:
+            work()
 
     def _may_eject(self, endpoint: Endpoint) -> bool:
         """Tell whether one more may be ejected for what requests found: an outage of all must not leave nobody."""
@@ -167,18 +233,65 @@ class Pool:
         out = sum(1 for other in self._timed if other.offered)
         return out < most and any(other.pickable for other in offered if other is not endpoint)
 
+    def _eject(self, endpoint: Endpoint, cause: str, reason: str, now: float) -> None:
+        """Take one out for a time, for what requests found."""
+        endpoint.health.eject(cause, reason, now, self._jitter and self._jitter * self._random.random())
+        self._timed.add(endpoint)
+        self._ejected(endpoint, cause)
+
+    def _judge(self, now: float) -> None:
+        """Compare what the endpoints did since the last time, and eject those that did far worse."""
+        before, self._counts = self._counts, {}
+        samples: list[Sample] = []
+        for endpoint in self._endpoints.values():
+            ended, failures = endpoint.requests - endpoint.in_flight, endpoint.failures
+            self._counts[endpoint] = (ended, failures)
+            ended_before, failures_before = before.get(endpoint, (0, 0))
+            if endpoint.pickable and ended > ended_before:
+                # A try that was given up may have ended as a failure before this, and be counted in this interval.
+                failed = min(failures - failures_before, ended - ended_before)
+                samples.append(Sample(endpoint, ended - ended_before, failed))
+        if self._interval_ends:
+            for one in outliers(samples, self._detection):
+                if self._may_eject(one.endpoint):
+                    self._eject(one.endpoint, one.cause, one.reason, now)
+        self._interval_ends = now + self._detection.interval
+
     def _ejected(self, endpoint: Endpoint, cause: str) -> None:
         self.ejections_by[cause] += 1
         self._record("ejected", endpoint.instance.id, endpoint.health.reason)
         self._stale = True
 
+    def _warm_up(self, endpoint: Endpoint, now: float) -> None:
+        """Begin with a small part of its weight."""
+        if self._slow_start is not None:
+            self._warming[endpoint] = now
+            self._weigh(endpoint, now)
+
+    def _weigh(self, endpoint: Endpoint, now: float) -> None:
+        """Work out the weight that is in force of an endpoint that has come, or come back."""
+        since = self._warming.get(endpoint)
+        if since is None or self._slow_start is None:
+            return
+        factor = self._slow_start.factor(now - since)
+        whole = endpoint.instance.weight
+        if factor >= 1.0:
+            del self._warming[endpoint]
+        elif abs(factor * whole - endpoint.weight) < _STEP * whole:
+            return  # too little to build the policy anew for
+        endpoint.weight = factor * whole
+        self._stale = True
+
     def _readmitted(self, endpoint: Endpoint) -> None:
         self._timed.discard(endpoint)
+        self._warm_up(endpoint, endpoint.health.since)
         self._record("readmitted", endpoint.instance.id, endpoint.health.reason)
         self._stale = True
 
-    def why_none(self) -> str:
+    def why_none(self, request: Request | None = None) -> str:
         """Say why `pick` has nobody to choose, in a sentence for the client who is refused."""
+        if self._candidates and not self.open_to(request):
+            return "none of its instances belongs to the subset that the request asks for"
         if not self._known:
             return "its registry has not answered yet"
         endpoints = self._endpoints.values()
@@ -200,20 +313,28 @@ class Pool:
             self._panic = panic
             share = f"{len(healthy)} of {len(fallible)} endpoints are healthy"
             self._record("panic" if panic else "calm", "", f"{share}, the threshold is {self._panic_threshold:.0%}")
-        self._candidates = fallible if panic else healthy
-        self._balancer = self._policy(self._candidates, self._random, self._balancer) if self._candidates else None
+        self._candidates = candidates = fallible if panic else healthy
+        if self.sticky is not None:
+            self._open = frozenset(candidates)
+        previous, self._balancer = self._balancer, None
+        if candidates:
+            self._balancer = self._compose(self._policy, candidates, fallible, self._random, previous)
 
     def _level(self) -> tuple[list[Endpoint], list[Endpoint], bool]:
         """Return the healthy endpoints of the level of priority that is used, those of it that can fail, and panic."""
-        levels: dict[int, list[Endpoint]] = {}
-        for endpoint in self._endpoints.values():
-            if endpoint.offered:
+        everybody = [endpoint for endpoint in self._endpoints.values() if endpoint.offered]
+        levels = {0: everybody}
+        if len({endpoint.instance.priority for endpoint in everybody}) > 1:
+            levels = {}
+            for endpoint in everybody:
                 levels.setdefault(endpoint.instance.priority, []).append(endpoint)
         first: tuple[list[Endpoint], list[Endpoint], bool] | None = None
         for _, offered in sorted(levels.items()):
             healthy = [endpoint for endpoint in offered if endpoint.health.state == "healthy"]
             # One that must pass first and never did was never fit: panic does not send it traffic either.
-            fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
+            fallible = offered
+            if len(healthy) != len(offered):
+                fallible = [endpoint for endpoint in offered if endpoint.health.state != "waiting"]
             panic = len(healthy) < self._panic_threshold * len(fallible)
             if healthy and not panic:
                 return healthy, fallible, False

@@ -8,14 +8,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random as RandomSource
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 
 class Random:
     """Pick uniformly; weights are ignored. O(1)."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], random: RandomSource, previous: Balancer | None = None) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], random: RandomSource, previous: Choice | None = None) -> None:
         self._endpoints = list(endpoints)
         self._count = len(self._endpoints)
         self._draw = random.random

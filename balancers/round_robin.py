@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 
@@ -19,15 +20,14 @@ class RoundRobin:
     instance.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Balancer | None = None) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Choice | None = None) -> None:
         self._endpoints = list(endpoints)
         self._next = int(random.random() * len(self._endpoints))
         if isinstance(previous, RoundRobin):
-            place = {endpoint: index for index, endpoint in enumerate(self._endpoints)}
-            for endpoint in previous.upcoming():
-                if endpoint in place:
-                    self._next = place[endpoint]
-                    break
+            members = set(self._endpoints)
+            following = next((endpoint for endpoint in previous.upcoming() if endpoint in members), None)
+            if following is not None:
+                self._next = self._endpoints.index(following)
 
     def pick(self, request: Request | None = None, /) -> Endpoint:
         """Choose the next in turn."""

@@ -10,19 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from balancers.balancer import Balancer, Request
+    from balancers.balancer import Request
+    from balancers.choice import Choice
     from balancers.endpoint import Endpoint
 
 
 class WeightedRandom:
     """Pick at random by weight: a draw in the running sum of the weights. O(log n)."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Balancer | None = None) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], random: Random, previous: Choice | None = None) -> None:
         self._endpoints = list(endpoints)
-        self._sums = list(accumulate(endpoint.instance.weight for endpoint in self._endpoints))
+        self._sums = list(accumulate(endpoint.weight for endpoint in self._endpoints))
         self._total = self._sums[-1]
         self._draw = random.random
 
     def pick(self, request: Request | None = None, /) -> Endpoint:
         """Choose one at random by weight."""
-        return self._endpoints[bisect_right(self._sums, int(self._draw() * self._total))]
+        return self._endpoints[bisect_right(self._sums, self._draw() * self._total)]

@@ -16,5 +16,7 @@ The map, in the order of a run:
     report.py       medians, ratios per round, the table and the JSON document
     machine.py      what the figures were measured on
 
+    picks.py        by itself, without sockets: what a pick and a change cost, for each policy
+
 docs/bench.md says what the figures mean and how to read them.
 """

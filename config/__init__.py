@@ -13,6 +13,9 @@ From the inside out:
 - `logs`        the keys of the log and the access log
 - `registries/` the keys of each registry
 - `discovery`   where a service's instances are found: which registries there are, one or several for a service
+- `register`    the provider's side: what this process registers, and where
+- `provider`    a configuration that registers something and balances nothing
+- `balancing`   the keys of who gets how much, whatever the policy
 - `model`       every other key, with its meaning and its default; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`

@@ -13,6 +13,7 @@ from config.registries.dns import Dns
 from config.registries.etcd import Etcd
 from config.registries.eureka import Eureka
 from config.registries.http import Http
+from config.registries.kubernetes import Kubernetes
 from config.registries.marathon import Marathon
 from config.registries.mesos import Mesos
 from config.registries.static import StaticInstances
@@ -56,6 +57,7 @@ class Discovery(Model):
     consul: Consul | None = Field(default=None, description="A service in Consul.")
     etcd: Etcd | None = Field(default=None, description="A service in etcd.")
     eureka: Eureka | None = Field(default=None, description="A service in Eureka.")
+    kubernetes: Kubernetes | None = Field(default=None, description="A service in Kubernetes.")
     dns: Dns | None = Field(default=None, description="A name in the DNS.")
     http: Http | None = Field(default=None, description="A JSON document at a URL.")
     mesos: Mesos | None = Field(default=None, description="Tasks in Mesos.")

@@ -17,10 +17,17 @@ from config.units import show
 Check = Callable[[Mapping[str, Any]], Iterable[Problem]]
 
 
-def load(path: Path, *, environ: Mapping[str, str] = os.environ, checks: Sequence[Check] = ()) -> Config:
+def load(
+    path: Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    checks: Sequence[Check] = (),
+    model: type[Config] = Config,
+) -> Config:
     """Read the configuration file at `path`; relative paths in it start at its folder.
 
     `checks` are asked about the plain data, whatever else is wrong with it, such as whether its balancers exist.
+    `model` is what the whole must be: a Config, or one that may lack some of its keys.
     Raises ConfigError with everything that is wrong.
     """
     try:
@@ -32,7 +39,7 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ, checks: Sequenc
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(path), [Problem((), "not UTF-8; save the file in that encoding", line=line)]) from None
-    return parse(text, name=str(path), folder=path.absolute().parent, environ=environ, checks=checks)
+    return parse(text, name=str(path), folder=path.absolute().parent, environ=environ, checks=checks, model=model)
 
 
 def parse(
@@ -42,6 +49,7 @@ def parse(
     folder: Path,
     environ: Mapping[str, str] = os.environ,
     checks: Sequence[Check] = (),
+    model: type[Config] = Config,
 ) -> Config:
     """Read a configuration from text; errors call it `name`, relative paths in it start at `folder`.
 
@@ -56,7 +64,7 @@ def parse(
         raise ConfigError(name, [*problems, Problem((), message, line=1)])
     config = None
     try:
-        config = Config.model_validate(source.data, context={"folder": folder})
+        config = model.model_validate(source.data, context={"folder": folder})
     except ValidationError as error:
         problems += explain(error, source.unresolved)
     problems += references.check(source.data, source.unresolved)

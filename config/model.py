@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     model_serializer,
@@ -19,9 +20,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from config.balancing import Override, SlowStart, Sticky, Subset, Zones
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.logs import AccessLog, Log
+from config.register import Register, Registered
 from config.statuses import Statuses
 from config.texts import ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName
 from config.together import one_probe
@@ -115,8 +118,9 @@ class Balancer(Model):
     """The policy that picks an instance. A name alone stands for {type: name}; other keys are its options."""
 
     type: str = Field(
-        description="The policy's name: weighted_round_robin, round_robin, weighted_random, random, or one of your "
-        "own, from a package that registers it under the entry points pointsman.balancers."
+        description="The policy's name: weighted_round_robin, round_robin, weighted_random, random, least_request, "
+        "peak_ewma, ring_hash, maglev, first, or one of your own, from a package that registers it under the entry "
+        "points pointsman.balancers."
     )
     options: FrozenMapping[str, Any] = Field(default_factory=dict, validate_default=True)
 
@@ -204,8 +208,42 @@ class Passive(Model):
         description="So many requests in a row without a whole response eject it: connections that failed or broke, "
         "time-outs, malformed responses; 0 to 1000. 0: they are not counted.",
     )
+    consecutive_gateway_errors: Consecutive = Field(
+        default=0,
+        description="So many responses in a row with a status of 502, 503 or 504 eject it; 0 to 1000. 0: they are not "
+        "counted by themselves.",
+    )
+    interval: PositiveDuration = Field(
+        default=10.0, description="How long the endpoints are watched before they are compared with each other."
+    )
+    success_rate_factor: Annotated[float, Field(ge=0, le=10)] = Field(
+        default=1.9,
+        description="One whose share of requests that went well is this many standard deviations below the mean is "
+        "ejected; 0 to 10. 0: they are not compared.",
+    )
+    success_rate_min_endpoints: Annotated[Int, Field(ge=2, le=1000)] = Field(
+        default=5, description="They are compared when so many of them had enough requests; 2 to 1000."
+    )
+    success_rate_min_requests: Annotated[Int, Field(ge=1, le=1000000)] = Field(
+        default=100, description="Enough requests in an interval for the comparison; 1 to 1000000."
+    )
+    failure_percentage: Share = Field(
+        default=0.0, description="One of whose requests at least this share failed is ejected. 0%: none for that."
+    )
+    failure_percentage_min_endpoints: Annotated[Int, Field(ge=1, le=1000)] = Field(
+        default=5, description="That counts when so many of them had enough requests; 1 to 1000."
+    )
+    failure_percentage_min_requests: Annotated[Int, Field(ge=1, le=1000000)] = Field(
+        default=50, description="Enough requests in an interval for that; 1 to 1000000."
+    )
     base_ejection_time: PositiveDuration = Field(
         default=30.0, description="How long the first ejection lasts; each further one lasts longer."
+    )
+    max_ejection_time: PositiveDuration = Field(
+        default=300.0, description="How long an ejection lasts at the most; base_ejection_time, if that is longer."
+    )
+    ejection_jitter: Duration = Field(
+        default=0.0, description="Up to so much is added to each ejection at random, so that not all end at once."
     )
     max_ejection_percent: Share = Field(
         default=0.1,
@@ -222,6 +260,10 @@ class Health(Model):
     )
     passive: Passive = Field(
         default=Passive(), description="What traffic tells of an endpoint. {enabled: false} does without."
+    )
+    panic_header: Bool = Field(
+        default=False,
+        description="true: responses have the header X-Pointsman-Panic: true while health is ignored.",
     )
     panic_threshold: Share = Field(
         default=0.5,
@@ -252,6 +294,23 @@ class Service(Model):
         description="Where the instances are found: one registry, or a list of several, whose instances are joined."
     )
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")
+    sticky: Sticky | None = Field(
+        default=None,
+        description="Clients go back to the instance that answered them before; {} takes the defaults. Left out: they "
+        "do not.",
+    )
+    slow_start: SlowStart | None = Field(
+        default=None,
+        description="What an instance gets at first that joins others or is readmitted; {} takes the defaults. Left "
+        "out: its whole share at once.",
+    )
+    zones: Zones | None = Field(default=None, description="Which zone is preferred. Left out: none.")
+    subset: Subset | None = Field(
+        default=None, description="Which requests go to a part of the instances. Left out: all go to all."
+    )
+    overrides: tuple[Override, ...] = Field(
+        default=(), description="What is to count of some instances against what the registry says, in this order."
+    )
     health: Health = Field(default=Health(), description="How it is found out which instances work.")
     guard: Guard = Field(
         default=Guard(), description="What keeps a registry in trouble from taking the service's instances away."
@@ -292,6 +351,8 @@ class Admin(Model):
 class Config(Model):
     """The configuration of pointsman."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     listeners: tuple[Listener, ...] = Field(min_length=1, description="The addresses on which requests are accepted.")
     routes: tuple[Route, ...] = Field(
         min_length=1, description="Which requests go to which service. The first route that matches wins."
@@ -302,6 +363,13 @@ class Config(Model):
     )
     registry: EmbeddedRegistry | None = Field(
         default=None, description="The embedded registry; {} runs it with its defaults. Left out: it does not run."
+    )
+    # Every model of pydantic's has a `register` already, which it has from abc.ABCMeta.
+    to_register: Registered | None = Field(
+        default=None,
+        alias="register",
+        description="What this process registers while it runs, and takes out first when it is stopped: itself, or the "
+        "process beside it. A mapping, or a list of them. Left out: nothing.",
     )
     admin: Admin | None = Field(default=None, description="The admin API and the metrics. Left out: there are none.")
     log: Log = Field(default=Log(), description="What is logged.")
@@ -335,3 +403,10 @@ class Config(Model):
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
     )
+
+    @property
+    def registered(self) -> tuple[Register, ...]:
+        """What is to be registered; nothing for most."""
+        if self.to_register is None:
+            return ()
+        return (self.to_register,) if isinstance(self.to_register, Register) else self.to_register

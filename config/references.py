@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config.balancing import Override, Sticky
 from config.discovery import SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
 from config.model import Balancer, EmbeddedRegistry, Probe, Route
+from config.register import TARGETS, OwnProbe, Register, rules_of_target
 from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
 
@@ -28,8 +30,14 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _unknown_services(data)
     yield from _routes_twice(data, unresolved)
     yield from _clashing_binds(data)
+    yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
+    register = data.get("register")
+    several = register if isinstance(register, list) else None
+    for place, wanted in enumerate([register] if several is None else several):
+        whole: KeyPath = ("register", place) if several is not None else ("register",)
+        yield from _registered(wanted, whole, data, unresolved)
 
 
 def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
@@ -39,12 +47,18 @@ def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
             yield ("services", name, "balancer"), balancer
 
 
-def balancers_of_shares(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
-    """Yield the balancers of services whose sources have weights."""
+def balancers_of_weights(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer, str]]:
+    """Yield the balancers of services that say how weights are to count, and in a few words what says so."""
     for path, balancer in balancers(data):
-        discovery = _at(data, (*path[:-1], "discovery"))
+        service = _at(data, path[:-1])
+        discovery, overrides = _at(service, ("discovery",)), _at(service, ("overrides",))
         if isinstance(discovery, list) and any(isinstance(one, dict) and "weight" in one for one in discovery):
-            yield path, balancer
+            yield path, balancer, "the weights of the sources"
+        if isinstance(_at(service, ("slow_start",)), dict):
+            yield path, balancer, "the weights that slow_start lets grow"
+        items = overrides if isinstance(overrides, list) else []
+        if any(isinstance(one, dict) and ("share" in one or one.get("weight")) for one in items):
+            yield path, balancer, "the weights of overrides"
 
 
 def access_log_templates(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -119,8 +133,17 @@ def _binds(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Bind]]:
             yield (*path, "bind"), bind
 
 
+def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    if data.get("ready_from_state") is True and data.get("state_dir") is None and ("state_dir",) not in unresolved:
+        yield Problem(("ready_from_state",), "does nothing without state_dir: add it")
+
+
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
+    overrides = _at(service, ("overrides",))
+    for place, override in enumerate(overrides if isinstance(overrides, list) else []):
+        yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
     discovery, whole = _at(service, ("discovery",)), (*path, "discovery")
     if isinstance(discovery, list):
         for place, source in enumerate(discovery):
@@ -141,6 +164,19 @@ def _source(source: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iter
         )
         for place, message in repeated(known):
             yield Problem((*whole, place), message)
+
+
+def _registered(
+    wanted: Any, path: KeyPath, data: Mapping[str, Any], unresolved: Collection[KeyPath]
+) -> Iterator[Problem]:
+    yield from _broken(Register.rules, wanted, path, (), unresolved)
+    yield from _broken(OwnProbe.rules, wanted, path, ("probe",), unresolved)
+    for kind in TARGETS:
+        yield from _broken(rules_of_target(kind), wanted, path, (kind,), unresolved)
+    first = next(iter(_list(data, "listeners")), None)
+    bind = _read(parse_bind, first.get("bind")) if isinstance(first, dict) else None
+    if bind is not None and bind.path and isinstance(wanted, dict) and wanted.get("port") is None:
+        yield Problem(path, "must have a port, for the first listener is a unix socket and has none")
 
 
 def _broken(

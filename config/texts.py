@@ -19,6 +19,7 @@ _ROUTE_HOST = re.compile(rf"(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-f
 _URL_PATH = re.compile(r"/[!-~]*")  # visible ASCII
 _DNS_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*\.?")
+_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # of a Service or a namespace: RFC 1123
 _LONGEST_DNS_NAME = 253  # characters, without the dot at the end (RFC 1035, section 2.3.4)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token (RFC 9110, section 5.6.2)
 _HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
@@ -184,6 +185,26 @@ def _header_value(value: SecretStr) -> SecretStr:
     return value
 
 
+def _cookie_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(
+            f"must be the name of a cookie such as session, without spaces or special characters, not {show(name)}"
+        )
+    return name
+
+
+def _cookie_path(path: str) -> str:
+    if not re.fullmatch(r"/[!-:<-~]*", path):  # visible ASCII without ;
+        raise ValueError(f"must begin with / and hold no spaces, ';' or special characters, not {show(path)}")
+    return path
+
+
+def _cookie_domain(domain: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]*", domain):
+        raise ValueError(f"must be a domain such as example.com, not {show(domain)}")
+    return domain
+
+
 def _token(token: SecretStr) -> SecretStr:
     if not token.get_secret_value():
         raise ValueError(
@@ -199,6 +220,12 @@ def _etcd_prefix(prefix: str) -> str:
     if not prefix.endswith("/") or not prefix.strip("/") or not prefix.isprintable():
         raise ValueError(f"must be what the keys begin with, and end in /, such as /services/web/, not {show(prefix)}")
     return prefix
+
+
+def _kubernetes_name(name: str) -> str:
+    if not _KUBERNETES_NAME.fullmatch(name):
+        raise ValueError(f"must be a name of 1 to 63 characters of a-z, 0-9 and '-', such as web, not {show(name)}")
+    return name
 
 
 def _password(password: SecretStr) -> SecretStr:
@@ -238,6 +265,9 @@ NameServer = Annotated[
 ]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+CookieName = Annotated[str, AfterValidator(_cookie_name)]
+CookiePath = Annotated[str, AfterValidator(_cookie_path)]
+CookieDomain = Annotated[str, AfterValidator(_cookie_domain)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 MesosUrl = Annotated[str, AfterValidator(_mesos_url)]
 MarathonUrl = Annotated[str, AfterValidator(_marathon_url)]
@@ -250,5 +280,10 @@ EtcdPrefix = Annotated[
     str,
     AfterValidator(_etcd_prefix),
     WithJsonSchema({"type": "string", "pattern": "/$", "examples": ["/services/web/"]}),
+]
+KubernetesName = Annotated[
+    str,
+    AfterValidator(_kubernetes_name),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}),
 ]
 Password = Annotated[SecretStr, AfterValidator(_password)]

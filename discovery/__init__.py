@@ -5,8 +5,12 @@ registry        the seam: a registry is an object with one method, `watch(servic
 keeper          owns one watch: begins it again when it fails, and publishes what changed
 joined          one set of instances from several registries
 registrar       the other seam, the provider's side: a place in which an instance can be registered
+registration    owns one instance's place there: puts it in, keeps it, takes it out; presence decides what is next
+here            which address of this machine others reach it at
+catalog         a second thing that some registries can do: say which services they hold
 guard           what the keeper decides by: a set that lost many instances may be a registry's mistake, and is held back
 pace            what else it decides by: changes that follow each other closely are passed on together
+news            what tells whoever waits that there is something to pass on
 freshness       how soon they were, for the metrics
 stored, state   the last good sets on disk, for the next process: what a file looks like; the folder and its writer
 backoff, rate   how long to wait after a failure; how often a registry may be asked
@@ -18,6 +22,7 @@ consul/         services in Consul, by blocking queries
 dns/            addresses and SRV records of a name, asked for again whenever their TTL has passed
 etcd/           services in etcd, by a watch of their keys
 eureka/         services in Eureka, by a row of questions that all of them share
+kubernetes/     services in Kubernetes, by a watch of their EndpointSlices
 mesos/          tasks in Mesos, by a subscription to the leading master
 marathon/       apps in Marathon, read again whenever its events say so
 labels, login   what several registries have in common: labels that are for us, a user's name and password

@@ -65,7 +65,7 @@ class Guard:
 
     def __init__(self, hold: float, max_shrink: float = 1.0, answers: Answers = lambda instance: None) -> None:
         self._hold = hold
-        self._most_left = 1 - max_shrink
+        self._least_left = 1 - max_shrink
         self._answers = answers
         self._count = 0  # instances in the last answer that was accepted
         self._burst: tuple[float, int] = (float("-inf"), 0)  # when a row of changes began, and the instances before it
@@ -140,7 +140,7 @@ class Guard:
             return ()
         count = len(snapshot.instances)
         before = self._before(now) if self.held is None else self._base
-        least = before * self._most_left - _ROUNDING
+        least = before * self._least_left - _ROUNDING
         if count and count >= least:
             return ()
         if deadline is not None and now >= deadline:

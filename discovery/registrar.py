@@ -32,8 +32,9 @@ class Lease(Protocol):
     async def revoke(self) -> None:
         """Take the instance out; when this returns, the registry tells nobody of it any more.
 
-        An instance that is gone already is no error. Raises RegistryError when the registry cannot be asked. The lease
-        must not be used afterwards, and what it held (a session, a connection) is released in either case.
+        An instance that is gone already is no error. Raises RegistryError when the registry cannot be asked; the lease
+        may then be revoked again, but must not be used for anything else. What it held (a session, a connection) is
+        released in either case. It is called too when the lease was lost.
         """
         ...
 

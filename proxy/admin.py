@@ -243,6 +243,8 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
             "readmitted_in_seconds": _remaining(health.until, now),
         },
         "weight": instance.weight,
+        "weight_in_force": round(endpoint.weight, 3),
+        "priority": instance.priority,
         "zone": instance.zone,
         "tags": list(instance.tags),
         "metadata": dict(instance.metadata),

@@ -12,6 +12,7 @@ from discovery.embedded.server import RegistryServer
 from proxy import assemble
 from proxy.admin import Admin
 from proxy.journal import Journal
+from proxy.registrations import Registrations
 from proxy.sockets import BindError
 from proxy.tasks import Tasks
 
@@ -28,7 +29,8 @@ class Application:
     """A configuration at work.
 
     `start` binds the admin address first, so that readiness can be asked from the beginning, then the embedded
-    registry, then follows the registries, and accepts clients last. `drain` and `stop` go the other way.
+    registry, then follows the registries, accepts clients, and registers itself last. `drain` and `stop` go the other
+    way.
     """
 
     def __init__(self, config: Config) -> None:
@@ -38,6 +40,7 @@ class Application:
         self.services = assemble.services(config, self.journal, self.state)
         self.access_log = assemble.access_log(config)
         self.listeners = assemble.listeners(config, self.services, self.access_log)
+        self.registrations = Registrations(config.registered, self.journal, self._own_port)
         self.draining = False
         self.died = ""  # the part of us that died, and of what
         self._end = asyncio.Event()
@@ -69,6 +72,7 @@ class Application:
             await listener.start()
             _log.info("listening on %s", listener.address)
         self._tasks.start(self._sweep(), "the sweep of deadlines")
+        self.registrations.start(self._tasks)
 
     async def run(self) -> int:
         """Serve until a signal ends it; return the exit status."""
@@ -108,8 +112,9 @@ class Application:
         self._end.set()
 
     async def drain(self) -> None:
-        """Accept nobody any more; wait until requests in flight have ended, up to `drain_timeout`."""
+        """Leave the registries, then accept nobody; wait until requests in flight end, up to `drain_timeout`."""
         self.draining = True
+        await self.registrations.leave(self._now)
         _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
         for listener in self.listeners:
             listener.drain()
@@ -136,8 +141,6 @@ class Application:
         try:
             async with asyncio.timeout(_CLOSING):
                 await self._tasks.stop()
-                if self.state is not None:
-                    await self.state.close()
                 for service in self.services.values():
                     service.close()
                     if service.prober is not None:
@@ -148,6 +151,11 @@ class Application:
                     await self._admin.stop()
         except TimeoutError:
             _log.warning("some parts did not end within %g s", _CLOSING)
+        if self.state is not None:
+            try:
+                await asyncio.wait_for(self.state.close(), _CLOSING)
+            except TimeoutError:
+                _log.warning("what was to be written to %s was not within %g s", self.state.path, _CLOSING)
         if self.access_log is not None:
             await asyncio.to_thread(self.access_log.writer.close, _CLOSING)
 
@@ -158,6 +166,9 @@ class Application:
             f"service {service.name}: {reason}" for service in self.services.values() if (reason := service.unready())
         ]
         return reasons
+
+    def _own_port(self) -> int:
+        return next(iter(self.listeners[0].ports), 0)
 
     async def _sweep(self) -> None:
         while True:

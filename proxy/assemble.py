@@ -8,9 +8,16 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from balancers.choice import plainly
 from balancers.health import Thresholds
+from balancers.outliers import Detection
+from balancers.overrides import Override
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from balancers.pool import Pool
+from balancers.slow_start import SlowStart
+from balancers.sticky import Cookie, Sticky
+from balancers.subsets import Subsets
+from balancers.zones import ZonePreference
 from config import levels, references
 from config.errors import Problem
 from discovery.joined import Joined, Part
@@ -34,7 +41,8 @@ from proxy.service import Service, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from config import model, traffic
+    from balancers.choice import Compose
+    from config import balancing, model, traffic
     from discovery.instance import Snapshot
     from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
@@ -42,6 +50,10 @@ if TYPE_CHECKING:
 
 class AccessLogError(Exception):
     """The access log cannot be written; the text says where, and why."""
+
+
+class StickyKeyError(Exception):
+    """The key that cookies are signed with cannot be read; the text says where, and why."""
 
 
 _UNWEIGHTED = ("random", "round_robin")
@@ -68,11 +80,11 @@ def check_access_log(data: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def check_shares(data: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find shares of sources that the balancer beside them would not heed."""
-    for path, balancer in references.balancers_of_shares(data):
+    """Find weights that the balancer beside them would not heed."""
+    for path, balancer, what in references.balancers_of_weights(data):
         if balancer.type in _UNWEIGHTED:
-            message = f"{balancer.type} does not heed the weights of the sources"
-            yield Problem(path, message, "take weighted_round_robin or weighted_random, or leave the weights out")
+            message = f"{balancer.type} does not heed {what}"
+            yield Problem(path, message, "take weighted_round_robin or weighted_random, or leave that out")
 
 
 CHECKS = (check_balancers, check_access_log, check_shares)
@@ -189,13 +201,20 @@ def _service(
         must_pass_first=probe is not None and probe.initial == "fail",
         consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
         consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
+        consecutive_gateway=passive.consecutive_gateway_errors if passive.enabled else 0,
         base_ejection_time=passive.base_ejection_time,
+        max_ejection_time=passive.max_ejection_time,
     )
     pool = Pool(
-        find(wanted.balancer.type, wanted.balancer.options),
+        find(wanted.balancer.type, wanted.balancer.options, time.monotonic),
         source,
+        compose=_compose(wanted),
+        slow_start=_slow_start(wanted.slow_start),
+        sticky=_sticky(wanted.sticky),
         panic_threshold=wanted.health.panic_threshold,
         max_ejection=passive.max_ejection_percent,
+        detection=_detection(passive),
+        jitter=passive.ejection_jitter,
         thresholds=thresholds,
         record=lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason),
     )
@@ -215,7 +234,10 @@ def _service(
         retries=_retry_policy(retries),
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
+        overrides=tuple(_override(override) for override in wanted.overrides),
     )
+    service.panic_header = wanted.health.panic_header
+    service.adds = service.panic_header or pool.sticky is not None
     service.ready_from_state = config.ready_from_state
     service.sources = tuple(_sources(service, wanted, journal, state))
     return service
@@ -259,6 +281,65 @@ def _max_shrink(guard: model.Guard, kind: str) -> float:
     if kind in _ON_DISK and "max_shrink" not in guard.model_fields_set:
         return 1.0  # whoever cuts a list short in an editor means it, though a look fell between two of its writes
     return guard.max_shrink
+
+
+def _compose(wanted: model.Service) -> Compose:
+    """Say how the policy is put to use: by subset, and in each by zone, where that is wanted."""
+    zones, subset = wanted.zones, wanted.subset
+    compose = ZonePreference(zones.prefer, zones.overprovisioning, zones.min_instances).compose if zones else plainly
+    return Subsets(subset.header.lower().encode(), subset.metadata, subset.strict).over(compose) if subset else compose
+
+
+def _slow_start(wanted: balancing.SlowStart | None) -> SlowStart | None:
+    return SlowStart(wanted.window, wanted.aggression, wanted.min_weight) if wanted else None
+
+
+def _detection(wanted: model.Passive) -> Detection:
+    return Detection(
+        wanted.interval,
+        success_rate_factor=wanted.success_rate_factor if wanted.enabled else 0.0,
+        success_rate_hosts=wanted.success_rate_min_endpoints,
+        success_rate_volume=wanted.success_rate_min_requests,
+        failure_share=wanted.failure_percentage if wanted.enabled else 0.0,
+        failure_hosts=wanted.failure_percentage_min_endpoints,
+        failure_volume=wanted.failure_percentage_min_requests,
+    )
+
+
+def _sticky(wanted: balancing.Sticky | None) -> Sticky | None:
+    if wanted is None:
+        return None
+    cookie = Cookie(
+        wanted.cookie,
+        path=wanted.path,
+        domain=wanted.domain,
+        max_age=int(wanted.max_age),
+        secure=wanted.secure,
+        http_only=wanted.http_only,
+        same_site=wanted.same_site.title(),
+    )
+    key = wanted.key.get_secret_value().encode() if wanted.key else b""
+    if wanted.key_file is not None:
+        try:
+            key = wanted.key_file.read_bytes().strip()
+        except OSError as error:
+            raise StickyKeyError(f"sticky.key_file: {wanted.key_file} cannot be read: {error.strerror}") from error
+        if not key:
+            raise StickyKeyError(f"sticky.key_file: {wanted.key_file} is empty")
+    return Sticky(cookie, key)
+
+
+def _override(wanted: balancing.Override) -> Override:
+    return Override(
+        id=wanted.id,
+        address=wanted.address,
+        zone=wanted.zone,
+        tags=wanted.tags,
+        metadata=dict(wanted.metadata),
+        weight=wanted.weight,
+        share=1.0 if wanted.share is None else wanted.share,
+        priority=wanted.priority,
+    )
 
 
 def _probe(wanted: model.Probe) -> ProbeOptions:

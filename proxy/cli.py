@@ -5,39 +5,29 @@ Exit status: 0 fine, 1 failed while running, 2 bad usage or configuration, 3 an 
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
-import logging
 import platform
 import resource
-import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
-import uvloop
 
-from config.errors import ConfigError
-from config.load import load, parse
 from config.schema import schema as config_schema
 from config.units import Bind, parse_bind
-from discovery.registry import RegistryError
-from proxy import assemble, logs
 from proxy import demo as demonstration
+from proxy import logs
 from proxy.application import Application
+from proxy.commands.discover import discover
+from proxy.commands.register import register
+from proxy.commands.running import FILE, config_of, load_config, run_to_end
+from proxy.commands.services import services
 from proxy.registry_command import serve_registry
-from proxy.sockets import BindError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from config.model import Config
-
-FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
-
-_log = logging.getLogger(__name__)
 
 
 class _BindType(click.ParamType[Bind]):
@@ -52,16 +42,13 @@ class _BindType(click.ParamType[Bind]):
             self.fail(str(error), param, ctx)
 
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Pointsman: an HTTP load balancer that follows live service registries."""
 
 
 @main.command()
-@click.option("-c", "--config", "file", type=_FILE, help="The configuration file.")
+@click.option("-c", "--config", "file", type=FILE, help="The configuration file.")
 @click.option("--listen", metavar="ADDRESS", help="Without a file: accept requests here, as in 127.0.0.1:8080.")
 @click.option("--to", "instances", metavar="HOST:PORT", multiple=True, help="Without a file: an instance; repeatable.")
 @click.option("--balancer", metavar="NAME", help="Without a file: the policy that picks an instance.")
@@ -74,20 +61,20 @@ def run(
     if file is not None and by_hand:
         raise click.UsageError("-c FILE says everything: leave out --listen, --to, --balancer and --admin")
     if file is not None:
-        config = _load(file)
+        config = load_config(file)
     elif listen and instances:
         config = _by_hand(listen, instances, balancer, admin)
     else:
         raise click.UsageError("say what to run: -c FILE, or --listen ADDRESS with at least one --to HOST:PORT")
     logs.set_up(config.log.level, config.log.format)
-    _exit(_run_to_end(_serve(config)))
+    run_to_end(_serve(config))
 
 
 @main.command()
-@click.option("-c", "--config", "file", type=_FILE, required=True, help="The configuration file.")
+@click.option("-c", "--config", "file", type=FILE, required=True, help="The configuration file.")
 def validate(file: Path) -> None:
     """Say everything that is wrong with a configuration file."""
-    config = _load(file)
+    config = load_config(file)
     services, listeners = len(config.services), len(config.listeners)
     click.echo(f"{file}: fine; {_count(listeners, 'listener')}, {_count(services, 'service')}")
 
@@ -114,7 +101,7 @@ def registry(bind: Bind, data_dir: Path) -> None:
     if bind.path:
         raise click.UsageError("--bind must be host:port: Consul's clients do not know unix sockets")
     logs.set_up("info", "text")
-    _exit(_run_to_end(serve_registry(bind, data_dir)))
+    run_to_end(serve_registry(bind, data_dir))
 
 
 @main.command()
@@ -127,13 +114,17 @@ def demo(listen: Bind, admin: Bind, bind: Bind) -> None:
         if not (address.host and address.port):
             raise click.UsageError(f"{name} must be host:port with a port of its own, as in 127.0.0.1:8080")
     logs.set_up("info", "text")
-    _exit(_run_to_end(demonstration.show(listen, admin, bind)))
+    run_to_end(demonstration.show(listen, admin, bind))
 
 
 @main.command()
 def version() -> None:
     """Print the version."""
     click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
+
+
+for command in (register, services, discover):
+    main.add_command(command)
 
 
 async def _serve(config: Config) -> int:
@@ -155,35 +146,9 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _run_to_end(work: Coroutine[object, object, int]) -> int:
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work)
-    except BindError as error:
-        click.echo(f"pointsman: {error}", err=True)
-        return CANNOT_BIND
-    except (RegistryError, assemble.AccessLogError) as error:
-        click.echo(f"pointsman: {error}", err=True)
-        return FAILED
-    except KeyboardInterrupt:
-        return 0
-    except Exception as error:
-        _log.exception("pointsman failed")
-        click.echo(f"pointsman: {type(error).__name__}: {error}", err=True)
-        return FAILED
-
-
-def _load(file: Path) -> Config:
-    try:
-        return load(file, checks=assemble.CHECKS)
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        _exit(BAD_USAGE)
-
-
 def _by_hand(listen: str, instances: tuple[str, ...], balancer: str | None, admin: str | None) -> Config:
-    """Build the configuration that the options stand for; JSON is YAML."""
-    text = json.dumps(
+    """Build the configuration that the options stand for."""
+    return config_of(
         {
             "listeners": [{"bind": listen}],
             "routes": [{"service": "default"}],
@@ -197,16 +162,7 @@ def _by_hand(listen: str, instances: tuple[str, ...], balancer: str | None, admi
             "log": {"format": "text"},
         }
     )
-    try:
-        return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=assemble.CHECKS)
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        _exit(BAD_USAGE)
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _exit(status: int) -> NoReturn:
-    sys.exit(status)

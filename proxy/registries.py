@@ -11,6 +11,7 @@ from discovery.eureka import EurekaRegistry
 from discovery.file import FileRegistry
 from discovery.http import HttpRegistry
 from discovery.instance import Instance
+from discovery.kubernetes import KubernetesRegistry
 from discovery.login import BasicLogin
 from discovery.marathon import MarathonRegistry
 from discovery.marathon.apps import Wanted as WantedApp
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from config.registries.etcd import Etcd
     from config.registries.eureka import Eureka
     from config.registries.http import Http
+    from config.registries.kubernetes import Kubernetes
     from config.registries.marathon import Marathon
     from config.registries.mesos import Mesos
     from config.registries.static import StaticInstance
@@ -102,6 +104,19 @@ def _eureka(service: str, wanted: Eureka) -> Watched:
     return registry, wanted.app or wanted.vip or ""
 
 
+def _kubernetes(service: str, wanted: Kubernetes) -> Watched:
+    registry = KubernetesRegistry(
+        namespace=wanted.namespace or "",
+        port=wanted.port,
+        kubeconfig=wanted.kubeconfig,
+        context=wanted.context or "",
+        family=wanted.family,
+        zone=wanted.zone or "",
+        timeout=wanted.timeout,
+    )
+    return registry, wanted.service
+
+
 def _dns(service: str, wanted: Dns) -> Watched:
     registry = DnsRegistry(
         wanted.name,
@@ -162,6 +177,7 @@ _MAKERS: dict[str, Callable[[str, Any], Watched]] = {
     "consul": _consul,
     "etcd": _etcd,
     "eureka": _eureka,
+    "kubernetes": _kubernetes,
     "dns": _dns,
     "http": _http,
     "mesos": _mesos,

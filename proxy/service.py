@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from balancers.overrides import apply
 from config.units import show
 from proxy.counters import Traffic
 from proxy.http.connections import Connections, UpstreamOptions
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from balancers.endpoint import Endpoint
+    from balancers.overrides import Override
     from balancers.pool import Pool
     from discovery.instance import Instance, Snapshot
     from discovery.joined import Joined
     from discovery.keeper import Keeper
+    from proxy.http.heads import RequestHead
     from proxy.prober import Prober
 
 
@@ -45,6 +48,8 @@ class Service:
 
     sources: tuple[Source, ...] = ()
     joined: Joined | None = None
+    panic_header = False  # whether responses say that health is ignored
+    adds = False  # whether responses may get fields of ours that hang on who answers: see `added`
     ready_from_state = False  # whether it is ready with what an earlier process knew
 
     def __init__(
@@ -58,6 +63,7 @@ class Service:
         retries: RetryPolicy = RetryPolicy(),
         budget: RetryBudget | None = None,
         limits: PlaceLimits = PlaceLimits(),
+        overrides: tuple[Override, ...] = (),
     ) -> None:
         self.name = name
         self.balancer = balancer
@@ -69,9 +75,12 @@ class Service:
         self.prober = prober
         self.connections: dict[Endpoint, Connections] = {}
         self._options = options
+        self._overrides = overrides
 
     def follow(self, snapshot: Snapshot) -> None:
         """Take over a snapshot: the next request is already routed by it."""
+        if self._overrides:
+            snapshot = apply(self._overrides, snapshot)
         change = self.pool.update(snapshot, time.monotonic())
         for endpoint in change.joined:
             self.connections[endpoint] = Connections(endpoint.instance, self._options)
@@ -81,6 +90,16 @@ class Service:
             self.prober.follow(change, self.pool)
         if self.places is not None:
             self.places.wake()
+
+    def added(self, request: RequestHead, endpoint: Endpoint) -> list[bytes]:
+        """Return the fields that a response gets."""
+        fields = []
+        sticky = self.pool.sticky
+        if sticky is not None and (cookie := sticky.set_cookie(request, endpoint)):
+            fields.append(cookie)
+        if self.panic_header and self.pool.panic:
+            fields.append(b"X-Pointsman-Panic: true")
+        return fields
 
     def answers(self, instance: Instance) -> bool | None:
         """Tell whether a source's instance answers our probes; None if that is not known."""

@@ -12,6 +12,7 @@ from tests.discovery.contract import worlds
 from tests.servers import consul as consul_server
 from tests.servers import etcd as etcd_server
 from tests.servers import eureka as eureka_server
+from tests.servers import kubernetes as kubernetes_server
 from tests.servers import unbound
 from tests.servers.document import DocumentServer
 from tests.servers.embedded import EmbeddedRegistry
@@ -136,12 +137,10 @@ def eureka(
 
 
 @pytest.fixture
-def own_eureka(eureka_program: tuple[str, Path], tmp_path: Path) -> Iterator[eureka_server.EurekaServer]:
-    """An Eureka for one test, which may kill it, freeze it and start it again."""
-    server = eureka_server.EurekaServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+def own_eureka(eureka: eureka_server.EurekaServer) -> Iterator[eureka_server.EurekaServer]:
+    """The same Eureka, for one test that may stop it and start it again: no test needs what another one registered."""
+    yield eureka
+    eureka.bring_back()
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +153,33 @@ def strict_eureka(
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def kubernetes_program(request: pytest.FixtureRequest, etcd_program: Path) -> Path:
+    """The API server's program; skips what needs it when it, or the etcd below it, cannot be had."""
+    return had_or_skipped(request.config, "Kubernetes", kubernetes_server.program)
+
+
+@pytest.fixture(scope="session")
+def kubernetes(
+    kubernetes_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[kubernetes_server.KubernetesServer]:
+    """One API server for all tests: each works in a namespace of its own, and leaves the server alone."""
+    server = kubernetes_server.KubernetesServer(tmp_path_factory.mktemp("kubernetes"))
+    server.start()
+    yield server
+    server.kill()  # it would take its time
+
+
+@pytest.fixture
+def own_kubernetes(kubernetes: kubernetes_server.KubernetesServer) -> Iterator[kubernetes_server.KubernetesServer]:
+    """The same API server, for one test that may stop it, freeze it, wipe it and start it again.
+
+    A start takes seconds, and no test needs what another one wrote.
+    """
+    yield kubernetes
+    kubernetes.bring_back()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from config.load import parse
+from config.model import Config
+from config.provider import Provider
 from proxy.assemble import CHECKS
 from proxy.cli import main
 
@@ -22,7 +24,7 @@ def configurations() -> dict[str, str]:
     for page in PAGES:
         for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
             written = yaml.safe_load(block)
-            if isinstance(written, dict) and {"services", "listeners"} & set(written):
+            if isinstance(written, dict) and {"services", "listeners", "register"} & set(written):
                 found[f"{page.relative_to(ROOT)}#{number}"] = block
     return found
 
@@ -35,12 +37,13 @@ def test_every_configuration_in_the_documentation_is_accepted(where: str, text: 
         written.setdefault("listeners", [{"bind": "127.0.0.1:8080"}])
         written.setdefault("routes", [{"service": next(iter(written["services"]))}])
     whole = yaml.safe_dump(written, sort_keys=False)
-    parse(whole, name=where, folder=ROOT, environ=environment, checks=CHECKS)
+    model = Provider if set(written) == {"register"} else Config
+    parse(whole, name=where, folder=ROOT, environ=environment, checks=CHECKS, model=model)
 
 
 def test_every_command_in_the_documentation_exists() -> None:
     told = {word for page in PAGES for word in re.findall(r"(?m)^\s*(?:\$ )?pointsman ([a-z]+)\b", page.read_text())}
-    assert {"run", "validate", "schema", "registry", "demo", "version"} <= told
+    assert {"run", "validate", "schema", "registry", "demo", "version", "register", "services", "discover"} <= told
     assert told <= set(main.commands)
 
 

@@ -20,7 +20,9 @@ import consul.base
 from yarl import URL
 
 from config.units import show
+from discovery.consul.agent import Agent
 from discovery.consul.entries import read_entries
+from discovery.consul.listing import list_services
 from discovery.instance import Snapshot, first_line
 from discovery.rate import TokenBucket
 from discovery.registry import RegistryError
@@ -28,6 +30,8 @@ from discovery.registry import RegistryError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
+
+    from discovery.catalog import Listed
 
 WAIT = 60.0  # seconds after which Consul answers a blocking query though nothing changed; a sign of life
 SLACK = 10.0  # seconds that an answer may take beyond what Consul itself waits
@@ -89,6 +93,11 @@ class ConsulRegistry:
                 instances, unreadable = read_entries(answer.entries)
                 yield Snapshot(service, instances, str(answer.index), continuous, unreadable)
                 index, continuous = answer.index, True
+
+    async def services(self, below: str) -> tuple[Listed, ...]:
+        """List the services of the datacenter; `below` has no meaning here. Raises RegistryError."""
+        agent = Agent(str(self._address), self._token or "", self._token_file)
+        return await list_services(agent, dict(self._query).get("dc", ""))
 
     def _read_token(self) -> str | None:
         if self._token_file is None:

@@ -38,8 +38,12 @@ class EtcdError(Exception):
     """A server of etcd is away, refuses, or answers nonsense. The text does not say which server."""
 
 
-class _RefusedError(EtcdError):
-    """The server answered, and said no."""
+class RefusedError(EtcdError):
+    """The server answered, and said no, with this HTTP status."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class Gateway:
         """Return the answer to one question; a token that expired is renewed on the way."""
         try:
             return await self._ask(path, question)
-        except _RefusedError as error:
+        except RefusedError as error:
             if not any(words in str(error) for words in _ASKS_FOR_A_TOKEN):
                 raise
             if self._login is None:
@@ -125,7 +129,7 @@ class Gateway:
         question = {"name": login.username, "password": login.read_password()}
         try:
             answer = await self._ask("/v3/auth/authenticate", question)
-        except _RefusedError as error:
+        except RefusedError as error:
             if _AUTH_IS_OFF in str(error):
                 return  # etcd's own clients go on without a token too
             raise
@@ -171,7 +175,7 @@ async def _refuse(response: aiohttp.ClientResponse) -> None:
     except EtcdError:
         told = first_line(body.decode("utf-8", "replace"))
     hint = "; the user must exist and have a role that may read the prefix" if response.status in (401, 403) else ""
-    raise _RefusedError(f"HTTP {response.status}: {told or 'no reason given'}{hint}")
+    raise RefusedError(response.status, f"HTTP {response.status}: {told or 'no reason given'}{hint}")
 
 
 def _message(line: bytearray) -> dict[str, Any]:

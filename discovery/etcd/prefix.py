@@ -1,31 +1,27 @@
 """What etcd holds below one prefix: the questions that find it out, and what follows from the answers.
 
-Keys and values stand in JSON as base64, 64-bit numbers as texts, and what is zero is left out. Nothing here waits or
-reads a clock: the registry asks and passes on.
+Nothing here waits or reads a clock: the registry asks and passes on. How keys, values and numbers are written is the
+concern of messages.
 
 What etcd promises: https://etcd.io/docs/v3.4/learning/api/
 """
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from config.units import show
 from discovery.etcd.entries import read_entry, show_name
 from discovery.etcd.gateway import EtcdError
+from discovery.etcd.messages import Message, bytes_of, encode, number_of, objects_of, range_end, revision_of
 from discovery.instance import Snapshot, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from discovery.instance import Instance
 
 PAGE = 500  # keys an answer; reading them takes some ten milliseconds, in which nothing else is done
 KEY_LIMIT = 100_000  # keys below one prefix
-
-Message = dict[str, Any]
 
 
 class CompactedError(Exception):
@@ -51,7 +47,7 @@ class Prefix:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix.encode()
-        self._range = {"key": _encode(self._prefix), "range_end": _encode(_end(self._prefix))}
+        self._range = {"key": encode(self._prefix), "range_end": encode(range_end(self._prefix))}
         self._last = b""  # the key that the last page ended with
         self._instances: dict[bytes, Instance] = {}
         self._unreadable: dict[bytes, str] = {}
@@ -64,19 +60,19 @@ class Prefix:
         """Return the question for the next page."""
         question: Message = {**self._range, "limit": PAGE}
         if self._last:
-            question |= {"key": _encode(self._last + b"\0"), "revision": str(self.revision)}
+            question |= {"key": encode(self._last + b"\0"), "revision": str(self.revision)}
         return question
 
     def listed(self, answer: Message) -> bool:
         """Take a page, and tell whether there are more."""
         if not self._last:
-            self.revision = _revision(answer)
-        if _number(answer, "count") > KEY_LIMIT:
+            self.revision = revision_of(answer)
+        if number_of(answer, "count") > KEY_LIMIT:
             raise EtcdError(f"there are more than {KEY_LIMIT} keys below the prefix")
-        pairs = _objects(answer, "kvs")
+        pairs = objects_of(answer, "kvs")
         for pair in pairs:
             self._last = self._key(pair)
-            self._put(self._last, _bytes(pair, "value"))
+            self._put(self._last, bytes_of(pair, "value"))
         if answer.get("more") is True:
             if not pairs:
                 raise EtcdError("a page without keys says that there are more")
@@ -92,11 +88,11 @@ class Prefix:
 
         All changes of one transaction come in one message.
         """
-        if _number(message, "compact_revision"):
+        if number_of(message, "compact_revision"):
             raise CompactedError
         if message.get("canceled") is True:
             raise EtcdError(f"the watch was cancelled: {first_line(message.get('cancel_reason')) or 'no reason given'}")
-        events = _objects(message, "events")
+        events = objects_of(message, "events")
         for event in events:
             pair = event.get("kv")
             if not isinstance(pair, dict):
@@ -106,9 +102,9 @@ class Prefix:
                 self._instances.pop(key, None)
                 self._unreadable.pop(key, None)
             else:
-                self._put(key, _bytes(pair, "value"))
+                self._put(key, bytes_of(pair, "value"))
             # Not the header's: while a watch catches up, that one is ahead of the changes that came with it.
-            self.revision = max(self.revision, _number(pair, "mod_revision"))
+            self.revision = max(self.revision, number_of(pair, "mod_revision"))
         if len(self) > KEY_LIMIT:
             raise EtcdError(f"there are more than {KEY_LIMIT} keys below the prefix")
         return bool(events)
@@ -125,10 +121,10 @@ class Prefix:
         A key that was added or changed has a later revision; if there is none such, the keys are some of those that we
         knew, and if they are as many, then all of them.
         """
-        revision = _revision(answer)
+        revision = revision_of(answer)
         if revision < comparison.revision:
             raise EtcdError(f"its revision went back from {comparison.revision} to {revision}")
-        return not _objects(answer, "kvs") and _number(answer, "count") == comparison.count
+        return not objects_of(answer, "kvs") and number_of(answer, "count") == comparison.count
 
     def snapshot(self, service: str, *, continuous: bool) -> Snapshot:
         """Return the instances as they are known now."""
@@ -136,7 +132,7 @@ class Prefix:
         return Snapshot(service, instances, str(self.revision), continuous, unreadable)
 
     def _key(self, pair: Message) -> bytes:
-        key = _bytes(pair, "key")
+        key = bytes_of(pair, "key")
         if not key.startswith(self._prefix):
             raise EtcdError(f"the key {show_name(key)} is not below the prefix")
         return key
@@ -150,44 +146,3 @@ class Prefix:
             self._unreadable[key] = f"{show_name(name)}: {error}"
         else:
             self._unreadable.pop(key, None)
-
-
-def _end(prefix: bytes) -> bytes:
-    """Return the first key behind all that begin with `prefix`: its last byte that can be counted up, counted up."""
-    counted = prefix.rstrip(b"\xff")
-    return counted[:-1] + bytes([counted[-1] + 1]) if counted else b"\0"  # etcd's word for the end of all keys
-
-
-def _encode(key: bytes) -> str:
-    return base64.b64encode(key).decode()
-
-
-def _bytes(holder: Mapping[str, Any], key: str) -> bytes:
-    value = holder.get(key, "")
-    try:
-        return base64.b64decode(value, validate=True)
-    except (ValueError, TypeError):
-        raise EtcdError(f"{key} must be base64, not {show(value)}") from None
-
-
-def _objects(holder: Mapping[str, Any], key: str) -> list[Message]:
-    value = holder.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise EtcdError(f"{key} must be a list of objects, not {show(value)}")
-    return value
-
-
-def _revision(answer: Message) -> int:
-    header = answer.get("header")
-    revision = _number(header, "revision") if isinstance(header, dict) else 0
-    if not revision:
-        raise EtcdError("the answer has no revision; is this etcd's JSON gateway?")
-    return revision
-
-
-def _number(holder: Mapping[str, Any], key: str) -> int:
-    """Read a 64-bit number, which stands there as a text and is 0 if it is left out."""
-    value = holder.get(key, "0")
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 20:
-        return int(value)
-    raise EtcdError(f"{key} must be a number in quotes, not {show(value)}")

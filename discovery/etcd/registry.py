@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from yarl import URL
 
 from discovery.etcd.gateway import EtcdError, Gateway, Login
+from discovery.etcd.listing import list_services
+from discovery.etcd.members import Members
 from discovery.etcd.prefix import CompactedError, Prefix
+from discovery.news import News
 from discovery.pace import PACE
 from discovery.registry import RegistryError
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
     from pathlib import Path
 
+    from discovery.catalog import Listed
     from discovery.instance import Snapshot
 
 TIMEOUT = 5.0  # seconds
@@ -78,6 +81,16 @@ class EtcdRegistry:
                 complaints.append(complaint)
         raise RegistryError("; ".join(complaints))
 
+    async def services(self, below: str) -> tuple[Listed, ...]:
+        """List the services whose prefixes are one step below one: `/services/`. Raises RegistryError."""
+        members = Members(self._endpoints, self._login, self._timeout)
+        try:
+            return await list_services(members.ask, below)
+        except EtcdError as error:
+            raise RegistryError(f"etcd: {error}") from error
+        finally:
+            await members.close()
+
     async def _follow(self, gateway: Gateway, service: str) -> AsyncGenerator[Snapshot, None]:
         while True:
             prefix = Prefix(service)
@@ -94,7 +107,7 @@ class EtcdRegistry:
 
     async def _moments(self, gateway: Gateway, prefix: Prefix) -> AsyncGenerator[float, None]:
         """Keep the prefix as etcd has it, and yield at the moments for a snapshot, with the time its news came."""
-        news, told = _News(), asyncio.Event()
+        news, told = News(), asyncio.Event()
         tasks = [
             asyncio.create_task(self._receive(gateway, prefix, news, told)),
             asyncio.create_task(self._compare(gateway, prefix, news, told)),
@@ -116,7 +129,7 @@ class EtcdRegistry:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _receive(self, gateway: Gateway, prefix: Prefix, news: _News, told: asyncio.Event) -> None:
+    async def _receive(self, gateway: Gateway, prefix: Prefix, news: News, told: asyncio.Event) -> None:
         count = 0
         async with aclosing(gateway.stream("/v3/watch", prefix.watch_question())) as messages:
             async for message in messages:
@@ -128,7 +141,7 @@ class EtcdRegistry:
                     await asyncio.sleep(0)  # a burst of changes is no reason to keep requests waiting
         raise EtcdError("the watch ended")
 
-    async def _compare(self, gateway: Gateway, prefix: Prefix, news: _News, told: asyncio.Event) -> None:
+    async def _compare(self, gateway: Gateway, prefix: Prefix, news: News, told: asyncio.Event) -> None:
         while True:
             await asyncio.sleep(self._heartbeat)
             told.clear()
@@ -140,14 +153,3 @@ class EtcdRegistry:
                 except TimeoutError:
                     raise EtcdError(f"the watch did not tell of a change within {self._timeout:g} s") from None
             news.tell()
-
-
-class _News(asyncio.Event):
-    """Set when there is something to tell, and `since` when, by time.monotonic."""
-
-    since = 0.0
-
-    def tell(self) -> None:
-        if not self.is_set():
-            self.since = time.monotonic()
-        self.set()

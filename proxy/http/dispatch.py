@@ -42,6 +42,7 @@ class Dispatch:
         "_hedge",
         "_pending",
         "_replay",
+        "_sent",
         "_status",
         "_timer",
         "_tries",
@@ -68,6 +69,7 @@ class Dispatch:
         self.upstream: Upstream | None = None
         self.marks: Marks | None = None  # what the access log wants to know
         self.request_whole = False
+        self._sent = now  # when the request was last sent
         self._pending = b""  # what there is of the request's body before there is a connection
         self._replay: bytes | bytearray | None = None  # what was sent of it, while that may have to be sent again
         self._tries: Tries | None = None
@@ -99,7 +101,7 @@ class Dispatch:
             return
         else:
             endpoint = service.pool.pick(self.request, tried, places.limits.in_flight_per_endpoint)
-            if endpoint is None and untried(service.pool.candidates, tried):
+            if endpoint is None and untried(service.pool.open_to(self.request), tried):
                 self._wait(now, woken=woken)
                 return
         if endpoint is None:
@@ -107,7 +109,7 @@ class Dispatch:
                 text = f"no other instance is left to try: {tries.failure}"
                 self.failed(tries.status, text, "complete", tries.upstream_end)
             else:
-                self.failed(503, service.pool.why_none(), "complete", "unavailable")
+                self.failed(503, service.pool.why_none(self.request), "complete", "unavailable")
             return
         if tries is not None:
             service.traffic.retries += 1
@@ -115,6 +117,7 @@ class Dispatch:
             places.taken += 1
         self.endpoint = endpoint
         endpoint.in_flight += 1
+        endpoint.load.in_flight += 1
         endpoint.requests += 1
         if self.marks is not None:
             self.marks.asks(endpoint)
@@ -138,7 +141,7 @@ class Dispatch:
         if failure.ours:
             self.failed(503, failure.text, "complete", "overload")
             return
-        self.service.pool.failed(endpoint, "connect", failure.text, now)
+        self.service.pool.failed(endpoint, "connect", failure.text, now, self._sent)
         tries = self._fail(failure.text, failure.status, "unconnected")
         tries.tried.add(endpoint)
         if tries.unconnected_since is None:
@@ -164,7 +167,7 @@ class Dispatch:
             tries.stale += 1
             stale = tries.stale <= MAX_STALE
         if not stale:
-            self.service.pool.failed(endpoint, "reset", failure, time.monotonic())
+            self.service.pool.failed(endpoint, "reset", failure, time.monotonic(), self._sent)
         if self._hand_over(failure, 502, "reset"):
             return
         if stale:
@@ -184,7 +187,8 @@ class Dispatch:
         failure = f"the instance answered {status}"
         repeats = status in service.retries.statuses
         if status >= 500:
-            service.pool.failed(endpoint, "5xx", f"answered {status}", time.monotonic())
+            kind = "gateway" if 502 <= status <= 504 else "5xx"
+            service.pool.failed(endpoint, kind, f"answered {status}", time.monotonic())
         if (status >= 500 or repeats) and self._hand_over(failure, 502, "complete"):
             return True
         if not repeats or not self._may_repeat():
@@ -197,7 +201,7 @@ class Dispatch:
         """Try again or give up: the instance has not begun to answer in time."""
         failure = "the instance did not answer in time"
         assert self.endpoint is not None
-        self.service.pool.failed(self.endpoint, "timeout", failure, time.monotonic())
+        self.service.pool.failed(self.endpoint, "timeout", failure, time.monotonic(), self._sent)
         if self.service.retries.on_timeout and self._hand_over(failure, 504, "timeout"):
             return
         if self.service.retries.on_timeout and self._may_repeat():
@@ -267,7 +271,7 @@ class Dispatch:
         self._rewind()
         self._leave_endpoint()
         now = time.monotonic()
-        candidates = service.pool.candidates
+        candidates = service.pool.open_to(self.request)
         if untried(candidates, tries.tried) or not candidates:
             self.find(now)
             return
@@ -298,6 +302,7 @@ class Dispatch:
         endpoint = self.endpoint
         if endpoint is not None:
             endpoint.in_flight -= 1
+            endpoint.load.in_flight -= 1
             self.endpoint = None
             if self.service.places is not None:
                 self.service.places.taken -= 1

@@ -350,6 +350,7 @@ class Downstream(asyncio.Protocol):
             self.keep_alive = self.keep_alive and body is None
             self._refuse(404, "no route matches this host and path", request)
             return
+        request.origin = self.origin
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:

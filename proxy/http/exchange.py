@@ -128,6 +128,7 @@ class Exchange(Dispatch):
     def connected(self, upstream: Upstream, now: float) -> None:
         """Send the request on a connection."""
         self.upstream = upstream
+        self._sent = now
         downstream = self.downstream
         timeouts = self.terms.timeouts
         downstream.deadline = now + (timeouts.response_head if self.request_whole else timeouts.body_idle)
@@ -181,6 +182,9 @@ class Exchange(Dispatch):
         arrived = 0.0
         if self.marks is not None:
             arrived = self.marks.answered(self.started)
+        if endpoint.latency is not None:
+            now = time.monotonic()
+            endpoint.latency.observed(now - self._sent, now)
         status = response.status
         if status >= 400 and self.answered(endpoint, status):
             return
@@ -198,6 +202,8 @@ class Exchange(Dispatch):
                 framed = content
         else:
             framed = content
+        if self.service.adds:
+            lines += self.service.added(request, endpoint)
         if status == 426 and (offered := tunnelled(response.upgrade)) and request.minor_version:
             lines.append(b"Connection: Upgrade\r\nUpgrade: " + b", ".join(offered))  # RFC 9110 15.5.22 wants it there
         if not self.request_whole:
@@ -245,6 +251,8 @@ class Exchange(Dispatch):
             fields = [field for field in response.fields if not field.lower().startswith(b"content-length:")]
         endpoint = self.endpoint
         assert endpoint is not None
+        if self.service.adds:
+            fields = [*fields, *self.service.added(request, endpoint)]
         if endpoint.suspect:
             endpoint.answered_well()
         if self.marks is not None:
@@ -280,7 +288,7 @@ class Exchange(Dispatch):
         """End badly: what the instance sent makes no sense, and it may have acted on the request."""
         assert self.endpoint is not None
         text = f"the instance sent a malformed response: {failure}"
-        self.service.pool.failed(self.endpoint, "malformed", text, time.monotonic())
+        self.service.pool.failed(self.endpoint, "malformed", text, time.monotonic(), self._sent)
         if not self._hand_over(text, 502, "malformed"):
             self.failed(502, text, "complete", "malformed")
 
@@ -336,7 +344,9 @@ class Exchange(Dispatch):
         self._let_go()
         if self.endpoint is not None:
             self.endpoint.in_flight -= 1
+            self.endpoint.load.in_flight -= 1
         self.endpoint, self._connections, self.upstream = hedge.endpoint, hedge.connections, upstream
+        self._sent = hedge.sent
         if self.marks is not None:
             self.marks.asks(hedge.endpoint)
             self.marks.reused = upstream.reused
@@ -383,6 +393,7 @@ class Exchange(Dispatch):
         endpoint = self.endpoint
         if endpoint is not None:
             endpoint.in_flight -= 1
+            endpoint.load.in_flight -= 1
             self.endpoint = None
         places = service.places
         if places is not None:

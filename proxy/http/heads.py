@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httptools
 
@@ -30,6 +31,9 @@ from proxy.http.fields import (
     read_host,
     tunnelled,
 )
+
+if TYPE_CHECKING:
+    from proxy.http.forwarding import Origin
 
 END = b"\r\n\r\n"
 
@@ -72,6 +76,7 @@ class RequestHead:
         "max_forwards",
         "method",
         "minor_version",
+        "origin",
         "request_id",
         "target",
         "upgrade",
@@ -90,6 +95,20 @@ class RequestHead:
     request_id: bytes  # b"" for none, or a malformed one
     max_forwards: int | None  # of OPTIONS and TRACE: how many more proxies may pass it on
     fields: list[bytes]
+    origin: Origin  # of the connection that it came on
+
+    @property
+    def client(self) -> str:
+        """The client's address as far as it can be believed; empty for the client of a unix socket."""
+        return self.origin.client(self)
+
+    def header(self, name: bytes) -> bytes:
+        """Return the value of the first field of this name, in lower case, that is passed on; b"" for none."""
+        if name == b"host":
+            return self.authority
+        start = name + b":"
+        length = len(start)
+        return next((field[length:].strip() for field in self.fields if field[:length].lower() == start), b"")
 
     @property
     def switches(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Hedge:
     a word. With the first good answer the exchange adopts it, and it hands everything on.
     """
 
-    __slots__ = ("_adopted", "_exchange", "_pending", "connections", "endpoint", "request", "upstream")
+    __slots__ = ("_adopted", "_exchange", "_pending", "connections", "endpoint", "request", "sent", "upstream")
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint, connections: Connections, content: bytes) -> None:
         self._exchange = exchange
@@ -29,6 +30,7 @@ class Hedge:
         self.endpoint = endpoint
         self.connections = connections
         self.upstream: Upstream | None = None
+        self.sent = 0.0  # when
 
     @property
     def request_whole(self) -> bool:
@@ -37,7 +39,9 @@ class Hedge:
 
     def start(self) -> None:
         """Ask the endpoint."""
+        self.sent = time.monotonic()
         self.endpoint.in_flight += 1
+        self.endpoint.load.in_flight += 1
         self.endpoint.requests += 1
         upstream = self.connections.take()
         if upstream is not None:
@@ -132,4 +136,5 @@ class Hedge:
 
     def _end(self) -> None:
         self.endpoint.in_flight -= 1
+        self.endpoint.load.in_flight -= 1
         self._exchange.unhedged()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -200,7 +200,7 @@ class TestProbesMeanwhile:
         assert not health.probed(False, "HTTP 500", 31.0)  # and count for nothing afterwards
 
 
-def pool_of(count: int, *, max_ejection: float = 0.1, **options: float) -> tuple[Pool, list[Endpoint], Events]:
+def pool_of(count: int, *, max_ejection: float = 0.1, **options: Any) -> tuple[Pool, list[Endpoint], Events]:
     events: Events = []
     pool = Pool(
         RoundRobin,
@@ -242,9 +242,9 @@ class TestInThePool:
         pool, [a, b, c], _ = pool_of(3, max_ejection=1.0)
         break_(pool, a, "5xx")
         break_(pool, b, "reset")
-        assert pool.ejections_by == {"probe": 0, "5xx": 1, "local": 1}
+        assert {cause for cause, count in pool.ejections_by.items() if count == 1} == {"5xx", "local"}
         pool.probed(c, False, "HTTP 500", 0.0)
-        assert pool.ejections_by == {"probe": 1, "5xx": 1, "local": 1}
+        assert {cause for cause, count in pool.ejections_by.items() if count == 1} == {"probe", "5xx", "local"}
         assert pool.ejections == 3
 
     @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 import config
 from config import levels
 from config.load import load, parse
+from config.register import ConsulAgent, OwnProbe, Register
 from config.schema import schema
 from config.source import read
 
@@ -58,6 +59,8 @@ access_log: {}
     probe = ours.health.probe
     assert probe is not None
     assert probe == type(probe)(http="/healthz")
+    (ours_in,) = shown.registered
+    assert ours_in == Register(service="gateway", consul=ConsulAgent(), probe=OwnProbe(tcp=True))
     dns, http = shown.services["api"].sources[0].dns, shown.services["reports"].sources[0].http
     assert dns is not None
     assert dns == type(dns)(name=dns.name, port=dns.port)

@@ -8,8 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balancers.policies import names
 from config.discovery import SOURCES_LISTED
 from config.errors import ConfigError, Problem
+from config.model import Passive
 from proxy.assemble import check_balancers
 from tests.config.reading import CONTRACT, SMALL, config_of, errors_of
 
@@ -64,6 +66,13 @@ MISTAKES = {
     # words with a form
     SMALL + "drain_timeout: 5 sec": [
         "p.yaml:6: drain_timeout: must be a duration such as 500ms, 5s, 1m30s or 2h, not '5 sec'"
+    ],
+    SMALL + "ready_from_state: true": ["p.yaml:6: ready_from_state: does nothing without state_dir: add it"],
+    SMALL + "    guard: {max_shrink: 50}": [
+        (
+            "p.yaml:6: services.web.guard.max_shrink: "
+            "must be a share from 0 to 1, or a percentage: write 50% if that is meant"
+        )
     ],
     SMALL + "timeouts: {connect: 0s}": [
         "p.yaml:6: timeouts.connect: must be more than 0s; this wait cannot be without an end"
@@ -163,8 +172,8 @@ MISTAKES = {
     ],
     SMALL + "    health: {passive: false}": [
         (
-            "p.yaml:6: services.web.health.passive: must be a mapping, not false; valid keys are: base_ejection_time, "
-            "consecutive_5xx, consecutive_local_failures, enabled, max_ejection_percent"
+            "p.yaml:6: services.web.health.passive: must be a mapping, not false; valid keys are: "
+            f"{', '.join(sorted(Passive.model_fields))}"
         )
     ],
     SMALL + "    health: {passive: {consecutive_5xx: 1001, base_ejection_time: 0s, max_ejection_percent: 10}}": [
@@ -246,6 +255,27 @@ MISTAKES = {
             "must be what the keys begin with, and end in /, such as /services/web/, not '/'"
         ),
         "p.yaml:5: services.web.discovery.etcd.endpoints: must have at least one item",
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{kubernetes: {namespace: Shop, port: 0, context: a, zone: ''}}"): [
+        "p.yaml:5: services.web.discovery.kubernetes.service: this key is required",
+        (
+            "p.yaml:5: services.web.discovery.kubernetes.namespace: "
+            "must be a name of 1 to 63 characters of a-z, 0-9 and '-', such as web, not 'Shop'"
+        ),
+        (
+            "p.yaml:5: services.web.discovery.kubernetes.port: "
+            "must be the name of a port such as http, or a number from 1 to 65535, not 0"
+        ),
+        "p.yaml:5: services.web.discovery.kubernetes.zone: must not be empty",
+        "p.yaml:5: services.web.discovery.kubernetes: has context without kubeconfig: add it",
+    ],
+    SMALL.replace("{static: [10.0.0.1:80]}", "{kubernetes: {service: web, port: true, family: both, sevice: a}}"): [
+        (
+            "p.yaml:5: services.web.discovery.kubernetes.port: "
+            "must be the name of a port such as http, or a number from 1 to 65535, not true"
+        ),
+        "p.yaml:5: services.web.discovery.kubernetes.family: must be auto, ipv4 or ipv6, not 'both'",
+        "p.yaml:5: services.web.discovery.kubernetes.sevice: unknown key; did you mean 'service'?",
     ],
     # the registries that are polled
     discovered("eureka: {app: A, vip: a, password: x, urls: http://h:1/eureka}"): [
@@ -415,7 +445,7 @@ services:
   w: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1"]}, balancer: nope, health: {probe: {}}}
   v: {discovery: {static: ["127.0.0.1:1", "127.0.0.1:1", "bad"]}, balancer: nope}
 """
-    known = "random, round_robin, weighted_random, weighted_round_robin"
+    known = ", ".join(names())
     assert sorted(errors_of(text, checks=[check_balancers])) == [
         f"p.yaml:4: services.w.balancer: there is no balancer 'nope'; there are {known}",
         "p.yaml:4: services.w.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
@@ -581,6 +611,8 @@ def test_no_value_at_any_key_brings_pydantics_words_to_the_user(data):
     whole["services"]["web"].update(timeouts={"connect": 1}, limits={"queue": 1}, retries={"on": [502], "attempts": 1})
     whole["services"]["web"]["health"]["passive"] = {"enabled": True, "consecutive_5xx": 5}
     whole["services"]["etcd"] = {"discovery": {"etcd": {"prefix": "/a/", "endpoints": ["http://h:1"], "timeout": 1}}}
+    kubernetes = {"service": "web", "port": 80, "kubeconfig": "k", "context": "c", "family": "ipv4", "zone": "auto"}
+    whole["services"]["k8s"] = {"discovery": {"kubernetes": kubernetes}}
     dns = {"name": "web.lan", "type": "a", "port": 80, "servers": ["10.0.0.2"], "ttl_min": 1, "ttl_max": "5m"}
     http = {"url": "http://h/", "interval": 1, "timeout": 1, "headers": {"X-Key": "a"}, "token": "a"}
     eureka = {"app": "WEB", "urls": ["http://h/eureka"], "interval": 1, "secure": True, "address": "ip"}

@@ -5,6 +5,7 @@ from pydantic import SecretStr
 from config.registries.dns import Dns
 from config.registries.eureka import Eureka
 from config.registries.http import Http
+from config.registries.kubernetes import Kubernetes
 from config.units import Address
 from tests.config.reading import FOLDER, SMALL, config_of
 
@@ -23,6 +24,27 @@ def test_dns():
         ttl_max=300.0,
         timeout=2.0,
     )
+
+
+def test_kubernetes():
+    wanted = "{service: web, namespace: shop, port: 8080, kubeconfig: k, context: c, family: ipv6, zone: auto}"
+    assert discovery(f"kubernetes: {wanted}").kubernetes == Kubernetes(
+        service="web",
+        namespace="shop",
+        port=8080,
+        kubeconfig=FOLDER / "k",
+        context="c",
+        family="ipv6",
+        zone="auto",
+        timeout=5.0,
+    )
+    short = discovery("kubernetes: {service: web, port: http}").kubernetes
+    assert short is not None
+    assert (short.port, short.namespace, short.kubeconfig, short.zone) == ("http", None, None, None)
+    assert short.family == "auto"
+    quoted = discovery("kubernetes: {service: web, port: '${PORT}'}", PORT="8080").kubernetes
+    assert quoted is not None
+    assert quoted.port == 8080
 
 
 def test_http():

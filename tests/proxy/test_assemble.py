@@ -112,5 +112,5 @@ def test_a_service_is_what_its_level_says(parts: tuple[list[Listener], dict[str,
     statuses = frozenset([404, 502, 503, 504])
     assert own.retries == RetryPolicy(4, False, True, statuses, backoff=1.0, buffer=0, hedge_after=0.03)
     assert plain.pool._thresholds == Thresholds(rise=1, fall=1)
-    assert own.pool._thresholds == Thresholds(1, 1, False, 2, 0, 7.0)
+    assert own.pool._thresholds == Thresholds(1, 1, False, 2, 0, base_ejection_time=7.0)
     assert (plain.pool._max_ejection, own.pool._max_ejection) == (0.1, 0.4)

@@ -16,6 +16,7 @@ Processes of our own, run while a `with` block lasts:
 
 `program`    what they have in common, and how one asks them something
 `pointsman`  pointsman, as users run it, with its admin API and its memory
+`embedded`   the embedded registry; `registrant` is `pointsman register`
 `instances`  real instances of a service; `instance` is the program, `site` another one: a page and its `assets`
 `load`       clients that go on asking, and a record of what became of each request
 `crowd`      thousands of clients that hold a connection each, and hardly use it

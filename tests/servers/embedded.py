@@ -12,6 +12,7 @@ from tests.servers.process import ServerProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
 
 class EmbeddedRegistry(ConsulApi):
@@ -25,6 +26,13 @@ class EmbeddedRegistry(ConsulApi):
         self.start = self._process.start
         self.stop = self._process.stop
         self.kill = self._process.kill
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def wipe(self) -> None:
         """Drop its data, while it does not run."""

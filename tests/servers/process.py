@@ -58,6 +58,11 @@ class ServerProcess:
             raise ServerFailedError(f"{self.command[0]} is not running")
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, for the first time or again, and return when it is ready."""
         if self._process is not None:

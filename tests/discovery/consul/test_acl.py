@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discovery.consul import ConsulRegistry
+from discovery.consul import ConsulRegistrar, ConsulRegistry
+from discovery.instance import Instance
 from discovery.registry import RegistryError
 from tests.discovery.consul.service import WAIT, Service, of
 from tests.discovery.watching import first, until, watching
@@ -81,3 +82,37 @@ async def test_a_token_that_is_deleted_while_we_watch_is_an_error(service: Servi
         service.agent.call("DELETE", f"/v1/acl/token/{token['AccessorID']}")
         with pytest.raises(RegistryError, match="HTTP 403"):
             await until(watch, of())
+
+
+async def test_to_register_needs_the_right_to_write(service: Service):
+    rights = f'service "{service.name}" {{ policy = "write" }}'
+    instance = Instance(service.id(9), "10.0.0.9", 80)
+    reader = ConsulRegistrar(
+        service.agent.address, token=new_token(service.agent, 'service_prefix "" { policy = "read" }')
+    )
+    with pytest.raises(RegistryError, match=r"HTTP 403: Permission denied.*grant service:write"):
+        await reader.register(service.name, instance)
+    writer = ConsulRegistrar(service.agent.address, token=new_token(service.agent, rights))
+    lease = await writer.register(service.name, instance)
+    await lease.renew()
+    await lease.revoke()
+
+
+async def test_the_token_file_is_read_for_each_renewal(service: Service, tmp_path: Path):
+    file = tmp_path / "token"
+    file.write_text(f"{service.agent.acl_token}\n")
+    registrar = ConsulRegistrar(service.agent.address, token_file=file)
+    lease = await registrar.register(service.name, Instance(service.id(8), "10.0.0.8", 80))
+    file.write_text(f"{uuid.uuid4()}\n")
+    with pytest.raises(RegistryError, match="HTTP 403"):
+        await lease.renew()
+    file.write_text(f"{service.agent.acl_token}\n")
+    await lease.renew()
+    await lease.revoke()
+
+
+async def test_services_are_listed_with_a_token(service: Service):
+    listed = await ConsulRegistry(service.agent.address, token=service.agent.acl_token).services("")
+    assert service.name in {one.name for one in listed}
+    with pytest.raises(RegistryError, match=r"HTTP 403: ACL not found; .*grant service:read"):
+        await ConsulRegistry(service.agent.address, token=str(uuid.uuid4())).services("")

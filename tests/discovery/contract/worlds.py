@@ -13,13 +13,23 @@ from tests.discovery.contract.etcd import EtcdWorld
 from tests.discovery.contract.eureka import EurekaWorld
 from tests.discovery.contract.file import FileWorld
 from tests.discovery.contract.http import HttpWorld
+from tests.discovery.contract.kubernetes import KubernetesWorld
 from tests.discovery.contract.static import StaticWorld
 from tests.discovery.contract.world import Can, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORLDS: tuple[type[World], ...] = (ConsulWorld, EmbeddedWorld, EtcdWorld, EurekaWorld, DnsWorld, HttpWorld, FileWorld)
+WORLDS: tuple[type[World], ...] = (
+    ConsulWorld,
+    EmbeddedWorld,
+    EtcdWorld,
+    EurekaWorld,
+    KubernetesWorld,
+    DnsWorld,
+    HttpWorld,
+    FileWorld,
+)
 NEVER_CHANGES: tuple[type[World], ...] = (StaticWorld,)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import discovery.etcd.prefix
 from discovery.etcd.gateway import EtcdError
+from discovery.etcd.messages import range_end
 from discovery.etcd.prefix import CompactedError, Prefix
 from tests.discovery.watching import ids
 
@@ -71,8 +72,8 @@ def test_the_end_of_a_prefix(prefix: str, end: bytes):
 
 
 def test_bytes_that_cannot_be_counted_up_are_left_out_of_the_end():
-    assert discovery.etcd.prefix._end(b"a\xff\xff") == b"b"
-    assert discovery.etcd.prefix._end(b"\xff") == b"\0"
+    assert range_end(b"a\xff\xff") == b"b"
+    assert range_end(b"\xff") == b"\0"
 
 
 def test_a_snapshot():

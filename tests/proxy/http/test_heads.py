@@ -152,7 +152,9 @@ def outcome(read: object, head: bytes) -> object:
         result = read(head)  # type: ignore[operator]
     except BadMessageError as error:
         return error.status
-    return {name: getattr(result, name) for name in result.__slots__}
+    return {
+        name: getattr(result, name) for name in result.__slots__ if name != "origin"
+    }  # which its reader is not told
 
 
 def request(text: bytes) -> RequestHead:
@@ -283,3 +285,11 @@ def test_limits_are_told_apart() -> None:
 def test_heads_are_shown_for_people() -> None:
     assert repr(request(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")) == "<RequestHead GET /a>"
     assert repr(response(b"HTTP/1.1 204 x\r\n\r\n")) == "<ResponseHead 204>"
+
+
+def test_a_policy_may_look_at_a_requests_fields() -> None:
+    found = request(b"GET /a?b HTTP/1.1\r\nHost: h\r\nX-User:  me \r\nx-user: you\r\nCookie: a=1\r\n\r\n")
+    assert found.header(b"x-user") == b"me"
+    assert found.header(b"cookie") == b"a=1"
+    assert found.header(b"host") == b"h"
+    assert found.header(b"x") == b""

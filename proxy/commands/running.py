@@ -1,0 +1,85 @@
+"""The way into the event loop and out of it again, with an exit status.
+
+0 fine, 1 failed while running, 2 bad usage or configuration, 3 an address cannot be bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+import uvloop
+
+from config.errors import ConfigError
+from config.load import load, parse
+from config.model import Config
+from discovery.registry import RegistryError
+from proxy import assemble
+from proxy.sockets import BindError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+_log = logging.getLogger(__name__)
+
+
+def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
+    """Run until the work is done, and end the process with its exit status, or that of its error."""
+    sys.exit(_status(work))
+
+
+def load_config(file: Path, model: type[Config] = Config) -> Config:
+    """Read a configuration file, or end the process with what is wrong with it."""
+    try:
+        return load(file, checks=assemble.CHECKS, model=model)
+    except ConfigError as error:
+        end_with(str(error))
+
+
+def config_of(written: dict[str, Any], model: type[Config] = Config) -> Config:
+    """Build the configuration that the options of the command line stand for, or end the process."""
+    # JSON is YAML; what was given on the command line stands for itself, and for no variable of the environment.
+    text = json.dumps(written, ensure_ascii=False).replace("${", "$${")
+    try:
+        return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=assemble.CHECKS, model=model)
+    except ConfigError as error:
+        # There is no file whose lines would help.
+        end_with("\n".join(f"command line: {problem}" for problem in error.problems))
+
+
+def end_with(text: str, status: int = BAD_USAGE) -> NoReturn:
+    """Say why, and end the process."""
+    click.echo(text, err=True)
+    sys.exit(status)
+
+
+def _status(work: Coroutine[object, object, int]) -> int:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except BindError as error:
+        click.echo(f"pointsman: {error}", err=True)
+        return CANNOT_BIND
+    except (RegistryError, assemble.AccessLogError, assemble.StickyKeyError) as error:
+        click.echo(f"pointsman: {error}", err=True)
+        return FAILED
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what is left in the buffer must not complain at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        _log.exception("pointsman failed")
+        click.echo(f"pointsman: {type(error).__name__}: {error}", err=True)
+        return FAILED

@@ -1,0 +1,95 @@
+"""From what is to be registered to the registrar that does it: one function a registry, and their table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from yarl import URL
+
+from discovery.consul import ConsulRegistrar
+from discovery.etcd import EtcdRegistrar
+from discovery.here import address_towards, is_loopback
+from discovery.registry import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pydantic import SecretStr
+
+    from config.register import ConsulAgent, EtcdKey, Register
+    from discovery.registrar import Registrar
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A registrar, and what the instance has to know of the registry.
+
+    `service` is the service's name there. `places` are where the registry listens, host and port each: this machine's
+    address is the one that leads there. `told` asks a registry on this machine for an address that others know.
+    """
+
+    registrar: Registrar
+    service: str
+    places: tuple[tuple[str, int], ...]
+    told: Callable[[], Awaitable[str]] | None = None
+
+    async def own_address(self) -> str:
+        """Find the address that others reach this machine at. Raises RegistryError."""
+        complaints = []
+        for host, port in self.places:
+            try:
+                found = await address_towards(host, port)
+            except RegistryError as error:
+                complaints.append(str(error))
+                continue
+            return await self._beyond_loopback(found)
+        raise RegistryError("; ".join(complaints))
+
+    async def _beyond_loopback(self, found: str) -> str:
+        if self.told is None or not is_loopback(found):
+            return found
+        return await self.told()
+
+
+def make(wanted: Register) -> Target:
+    """Make the registrar of what is to be registered."""
+    return _MAKERS[wanted.kind](wanted, getattr(wanted, wanted.kind))
+
+
+def _consul(wanted: Register, keys: ConsulAgent) -> Target:
+    registrar = ConsulRegistrar(
+        keys.address,
+        token=_secret(keys.token),
+        token_file=keys.token_file,
+        ttl=wanted.ttl,
+        deregister_after=keys.deregister_after,
+    )
+    return Target(registrar, wanted.service, _places(keys.address), registrar.own_address)
+
+
+def _etcd(wanted: Register, keys: EtcdKey) -> Target:
+    registrar = EtcdRegistrar(
+        keys.endpoints,
+        username=keys.username or "",
+        password=_secret(keys.password),
+        password_file=keys.password_file,
+        ttl=wanted.ttl,
+        timeout=keys.timeout,
+    )
+    return Target(registrar, keys.prefix or f"/services/{wanted.service}/", _places(*keys.endpoints))
+
+
+def _places(*urls: str) -> tuple[tuple[str, int], ...]:
+    parsed = map(URL, urls)
+    return tuple((url.host or "", url.port or 0) for url in parsed)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
+
+
+_MAKERS: dict[str, Callable[[Register, Any], Target]] = {
+    "consul": _consul,
+    "etcd": _etcd,
+}

@@ -1,0 +1,117 @@
+"""What this process registers: itself, or the process beside it, in as many registries as it was asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from typing import TYPE_CHECKING
+
+from discovery import check
+from discovery.instance import Instance
+from discovery.registration import Registration
+from proxy import registrars
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from typing import Any
+
+    from config.register import Register
+    from proxy.journal import Journal
+    from proxy.registrars import Target
+    from proxy.tasks import Tasks
+
+_log = logging.getLogger(__name__)
+
+
+class Registrations:
+    """The registrations of one process.
+
+    `own_port` says which port stands for one that is left out; it is asked when they start.
+    """
+
+    def __init__(self, wanted: Sequence[Register], journal: Journal, own_port: Callable[[], int] = lambda: 0) -> None:
+        self._wanted = wanted
+        self._journal = journal
+        self._own_port = own_port
+        self._running: list[Registration] = []
+        self._delay = max((one.deregister_delay for one in wanted), default=0.0)
+
+    def start(self, tasks: Tasks) -> None:
+        """Begin to keep each instance in its registry."""
+        for wanted in self._wanted:
+            registration = self._make(wanted, wanted.port or self._own_port())
+            self._running.append(registration)
+            tasks.start(registration.run(), f"the registration of {wanted.service}")
+
+    async def leave(self, hurry: asyncio.Event) -> None:
+        """Take all instances out, and wait until those who sent requests have noticed; `hurry` ends the wait."""
+        if self._running:
+            await _unless(hurry, self._leave())
+
+    async def withdraw(self) -> None:
+        """Take all instances out; nobody need notice, for there is nothing left that could serve."""
+        await asyncio.gather(*(registration.leave() for registration in self._running))
+
+    async def _leave(self) -> None:
+        were_in = await asyncio.gather(*(registration.leave() for registration in self._running))
+        if any(were_in) and self._delay:
+            _log.info("out of the registry; serving for another %g s, until everybody has noticed", self._delay)
+            await asyncio.sleep(self._delay)
+
+    def _make(self, wanted: Register, port: int) -> Registration:
+        target = registrars.make(wanted)
+        probe = wanted.probe
+
+        def told(kind: str, identity: str, text: str) -> None:
+            self._journal.keep(wanted.service, kind, identity, text)
+
+        return Registration(
+            target.service,
+            target.registrar,
+            functools.partial(_describe, wanted, target, port),
+            check=None if probe.none else _check(wanted, port),
+            interval=probe.interval,
+            rise=probe.rise,
+            fall=probe.fall,
+            journal=told,
+        )
+
+
+async def _describe(wanted: Register, target: Target, port: int) -> Instance:
+    return Instance(
+        id=wanted.identity(port),
+        address=wanted.address or await target.own_address(),
+        port=port,
+        weight=wanted.weight,
+        zone=wanted.zone,
+        tags=wanted.tags,
+        metadata=wanted.metadata,
+    )
+
+
+def _check(wanted: Register, port: int) -> Callable[[], Awaitable[check.Outcome]]:
+    probe = wanted.probe
+    loopback = "::1" if ":" in (wanted.address or "") else "127.0.0.1"
+    host, port = probe.address or loopback, probe.port or port
+    if not probe.http:
+        return functools.partial(check.tcp, host, port, probe.timeout)
+    headers = {"User-Agent": "pointsman-probe"} | ({"Host": probe.host} if probe.host else {})
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{probe.http}"
+
+    async def ask() -> check.Outcome:
+        async with check.open_session() as session:
+            return await check.http(session, url, probe.timeout, probe.expects, headers=headers)
+
+    return ask
+
+
+async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, but give it up as soon as there is a hurry."""
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(hurry.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
