@@ -119,6 +119,14 @@ class EurekaServer:
         self.thaw = self._process.thaw
         self.output = self._process.output
 
+    def bring_back(self) -> None:
+        """Let it run, whatever was done to it."""
+        if self._process.is_running:
+            self.thaw()
+        else:
+            self.kill()
+            self.start()
+
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/eureka/v2/"

@@ -27,11 +27,11 @@ WORLDS: tuple[type[World], ...] = (
     EmbeddedWorld,
     EtcdWorld,
     ZooKeeperWorld,
+    EurekaWorld,
     KubernetesWorld,
     DnsWorld,
     HttpWorld,
     FileWorld,
-    EurekaWorld,
     DockerWorld,
 )
 NEVER_CHANGES: tuple[type[World], ...] = (StaticWorld,)

@@ -12,10 +12,9 @@ from discovery.docker import DockerRegistry
 from discovery.engine import client, events
 from discovery.engine.client import Engine
 from discovery.instance import Availability
-from discovery.keeper import Keeper
 from discovery.registry import RegistryError
 from tests.discovery.docker.service import Service
-from tests.discovery.watching import eventually, first, has, only, until, watching
+from tests.discovery.watching import first, has, only, until, watching
 from tests.servers.docker import NETWORK
 
 if TYPE_CHECKING:
@@ -216,38 +215,6 @@ async def test_all_watches_of_an_engine_share_one_stream(own_service: Service):
         await until(one, has(service.full("one")))
         await until(two, lambda snapshot: bool(snapshot.unreadable))
     assert not events._sources
-
-
-async def test_an_engine_that_is_killed_and_started_loses_nothing(own_service: Service):
-    service = own_service
-    published: list[Snapshot] = []
-    told: list[str] = []
-    keeper = Keeper(
-        "web",
-        service.registry(),
-        service.name,
-        published.append,
-        hold=300,
-        journal=lambda kind, _: told.append(kind),
-        longest_wait=0.5,
-    )
-    await asyncio.to_thread(service.run, "one")
-    await asyncio.to_thread(service.run, "two")
-    task = asyncio.create_task(keeper.run())
-    try:
-        await eventually(lambda: bool(published) and has(service.full("one"), service.full("two"))(published[-1]))
-        await asyncio.to_thread(service.engine.kill)
-        await eventually(lambda: bool(keeper.error))
-        assert "Docker at unix://" in keeper.error
-        await asyncio.to_thread(service.engine.start)
-        await eventually(lambda: not keeper.error)
-        await asyncio.to_thread(service.remove, "one")
-        await eventually(lambda: has(service.full("two"))(published[-1]))
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    assert told == ["watch_failed", "watch_recovered"]
-    assert all(snapshot.instances for snapshot in published)
 
 
 async def test_an_engine_that_is_frozen_is_an_error_until_it_thaws(own_service: Service):

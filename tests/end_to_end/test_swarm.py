@@ -1,18 +1,16 @@
-"""All instances in Docker and in a Swarm are replaced under load, and no request fails.
+"""All instances in a Swarm are replaced under load, and no request fails.
 
-The test's own instances answer; a container on the host's network stands for each, says where it is, and is ended as
-it would be. An instance's process ends when its container has.
+The test's own instances answer; a task on the host's network stands for each, says where it is, and is ended as
+it would be. An instance's process ends when its task has.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from tests.discovery.docker.service import Service
 from tests.discovery.swarm.service import Service as Tasks
 from tests.servers.instances import Instances
 from tests.servers.load import Load
@@ -25,34 +23,6 @@ if TYPE_CHECKING:
     from tests.servers.docker import DockerEngine
 
 OLD, NEW = ("old-1", "old-2"), ("new-1", "new-2")
-
-
-def test_all_containers_are_replaced_under_load(docker: DockerEngine, tmp_path: Path) -> None:
-    with closing(Service(docker)) as service, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
-        running = {name: stack.enter_context(Instances(tmp_path, name)) for name in (*OLD, *NEW)}
-
-        def run(name: str) -> None:
-            service.run(name, {"pointsman.port": str(running[name].port)}, network="host")
-
-        for name in OLD:
-            run(name)
-        discovery = {"service": service.name, "engine": docker.address}
-        proxy = stack.enter_context(Pointsman(tmp_path, {"web": {"discovery": {"docker": discovery}}}))
-        proxy.until_in_traffic("web", *map(service.full, OLD))
-        with Load(tmp_path, proxy.url) as load:
-            for old, new in zip(OLD, NEW, strict=True):
-                run(new)
-                until(lambda: service.full(new) in proxy.in_traffic("web"), f"{new} in traffic")  # noqa: B023
-                stopping = pool.submit(service.act, "stop", old, t="1")  # which tells it to end, and kills it then
-                until(lambda: proxy.endpoints("web")[service.full(old)]["state"] == "draining", f"{old} drains")  # noqa: B023
-                stopping.result()
-                running[old].kill()
-            proxy.until_in_traffic("web", *map(service.full, NEW))
-            until(lambda: all(running[name].asked(name) for name in NEW), "both are asked")
-            result = load.finish()
-        assert proxy.service("web")["registry"]["kind"] == "docker"
-    assert not result.failed
-    assert len(result.answered) > 100
 
 
 def test_all_tasks_are_replaced_under_load(swarm: DockerEngine, tmp_path: Path) -> None:
