@@ -16,6 +16,7 @@ from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
 from config.model import Balancer, EmbeddedRegistry, Probe, Route
 from config.register import TARGETS, OwnProbe, Register, rules_of_target
+from config.registries.consul import ConsulCatalog
 from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
 
@@ -33,6 +34,10 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
+    for place, catalog in enumerate(_list(data, "catalogs")):
+        path = ("catalogs", place)
+        yield from _broken(ConsulCatalog.rules, catalog, path, ("consul",), unresolved)
+        yield from _broken(Probe.rules, catalog, path, ("settings", "health", "probe"), unresolved)
     register = data.get("register")
     several = register if isinstance(register, list) else None
     for place, wanted in enumerate([register] if several is None else several):
@@ -45,6 +50,9 @@ def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
     for name, service in _mapping(data, "services").items():
         if isinstance(service, dict) and (balancer := _attempt(Balancer, service.get("balancer"))):
             yield ("services", name, "balancer"), balancer
+    for place, catalog in enumerate(_list(data, "catalogs")):
+        if balancer := _attempt(Balancer, _at(catalog, ("settings", "balancer"))):
+            yield ("catalogs", place, "settings", "balancer"), balancer
 
 
 def balancers_of_weights(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer, str]]:
