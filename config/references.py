@@ -37,7 +37,7 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     for place, catalog in enumerate(_list(data, "catalogs")):
         path = ("catalogs", place)
         yield from _broken(ConsulCatalog.rules, catalog, path, ("consul",), unresolved)
-        yield from _broken(Probe.rules, catalog, path, ("settings", "health", "probe"), unresolved)
+        yield from _settings(_at(catalog, ("settings",)), (*path, "settings"), unresolved)
     register = data.get("register")
     several = register if isinstance(register, list) else None
     for place, wanted in enumerate([register] if several is None else several):
@@ -147,17 +147,21 @@ def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> 
 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
-    yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
-    yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
-    overrides = _at(service, ("overrides",))
-    for place, override in enumerate(overrides if isinstance(overrides, list) else []):
-        yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
+    yield from _settings(service, path, unresolved)
     discovery, whole = _at(service, ("discovery",)), (*path, "discovery")
     if isinstance(discovery, list):
         for place, source in enumerate(discovery):
             yield from _source(source, (*whole, place), unresolved)
     else:
         yield from _source(discovery, whole, unresolved)
+
+
+def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
+    overrides = _at(service, ("overrides",))
+    for place, override in enumerate(overrides if isinstance(overrides, list) else []):
+        yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
 
 
 def _source(source: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
