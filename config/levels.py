@@ -3,24 +3,24 @@
 from typing import TypeVar
 
 from config.frozen import Model
-from config.model import Config, Forwarded, Listener, Service
+from config.model import Config, Forwarded, Listener, Settings
 from config.traffic import Limits, Retries, Timeouts
 from config.trusted import TrustedProxies
 
 M = TypeVar("M", bound=Model)
 
 
-def timeouts(config: Config, listener: Listener | None = None, service: Service | None = None) -> Timeouts:
+def timeouts(config: Config, listener: Listener | None = None, service: Settings | None = None) -> Timeouts:
     """Return the time-outs in force where both levels are known, or of the level that is."""
     return _over(config.timeouts, listener and listener.timeouts, service and service.timeouts)
 
 
-def limits(config: Config, listener: Listener | None = None, service: Service | None = None) -> Limits:
+def limits(config: Config, listener: Listener | None = None, service: Settings | None = None) -> Limits:
     """Return the limits in force where both levels are known, or of the level that is."""
     return _over(config.limits, listener and listener.limits, service and service.limits)
 
 
-def retries(config: Config, service: Service) -> Retries:
+def retries(config: Config, service: Settings) -> Retries:
     """Return what is tried again of a service's requests."""
     return _over(config.retries, service.retries)
 

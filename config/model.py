@@ -14,20 +14,23 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from config.balancing import Override, SlowStart, Sticky, Subset, Zones
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, one_of, thaw
 from config.logs import AccessLog, Log
 from config.register import Register, Registered
+from config.registries.consul import ConsulCatalog
 from config.statuses import Statuses
-from config.texts import ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName
-from config.together import one_probe
+from config.texts import NotEmpty, ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName
+from config.together import one_probe, repeated
 from config.traffic import (
     Limits,
     ListenerLimits,
@@ -287,12 +290,9 @@ class Guard(Model):
     )
 
 
-class Service(Model):
-    """A name that routes send requests to, and the instances behind it."""
+class Settings(Model):
+    """What a service has beside its instances."""
 
-    discovery: Sources = Field(
-        description="Where the instances are found: one registry, or a list of several, whose instances are joined."
-    )
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")
     sticky: Sticky | None = Field(
         default=None,
@@ -323,10 +323,38 @@ class Service(Model):
     )
     retries: ServiceRetries = Field(default=ServiceRetries(), description="What is tried again on another endpoint.")
 
+
+class Service(Settings):
+    """A name that routes send requests to, and the instances behind it."""
+
+    discovery: Sources = Field(
+        description="Where the instances are found: one registry, or a list of several, whose instances are joined."
+    )
+
     @property
     def sources(self) -> tuple[Discovery, ...]:
         """The registries in which the instances are found; one for most services."""
         return (self.discovery,) if isinstance(self.discovery, Discovery) else self.discovery
+
+
+class Catalog(Model):
+    """A registry whose own entries say which services and routes there are."""
+
+    name: ServiceName = Field(
+        default="consul", description="The catalog's name: its services are called after it, as in web@consul."
+    )
+    consul: ConsulCatalog = Field(description="The catalog of Consul; {} takes its defaults.")
+    tags: Annotated[tuple[Literal["fabio", "traefik"], ...], Field(min_length=1)] = Field(
+        default=("fabio", "traefik"),
+        description="Whose tags are read. fabio: urlprefix-host/path; traefik: traefik.http.routers.NAME.rule and what "
+        "belongs to it, of instances with traefik.enable=true.",
+    )
+    entrypoints: tuple[NotEmpty, ...] = Field(
+        default=(),
+        description="Of Traefik's routers that name entry points, only those that name one of these are used. Empty: "
+        "all are.",
+    )
+    settings: Settings = Field(default=Settings(), description="What each of its services has beside its instances.")
 
 
 class EmbeddedRegistry(Model):
@@ -348,14 +376,27 @@ class Admin(Model):
     bind: BindText = Field(description="Where it listens; 127.0.0.1:9900 keeps it to this machine.")
 
 
+def _or_catalogs(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema that catalogs stand in for routes and services."""
+    own = {"routes", "services"}
+    schema["required"] = [key for key in schema["required"] if key not in own]
+    schema["if"] = {"required": ["catalogs"], "properties": {"catalogs": {"minItems": 1}}}
+    schema["else"] = {"required": sorted(own), "properties": {"routes": {"minItems": 1}}}
+
+
 class Config(Model):
     """The configuration of pointsman."""
 
-    model_config = ConfigDict(serialize_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True, json_schema_extra=_or_catalogs)
 
     listeners: tuple[Listener, ...] = Field(min_length=1, description="The addresses on which requests are accepted.")
+    catalogs: tuple[Catalog, ...] = Field(
+        default=(),
+        description="Registries whose own entries say which services and routes there are, beside those of this file. "
+        "With one of them, routes and services may be left out.",
+    )
     routes: tuple[Route, ...] = Field(
-        min_length=1, description="Which requests go to which service. The first route that matches wins."
+        description="Which requests go to which service. The first route that matches wins."
     )
     services: FrozenMapping[ServiceName, Service] = Field(
         description="The services, by name: 1 to 128 letters, digits, '.', '_' or '-'.",
@@ -403,6 +444,28 @@ class Config(Model):
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_out(cls, value: Any) -> Any:
+        """With a catalog, take no routes and no services where none are given."""
+        if isinstance(value, Mapping) and value.get("catalogs"):
+            return {"routes": (), "services": {}, **value}
+        return value
+
+    @field_validator("routes")
+    @classmethod
+    def _one_at_least(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
+        if not routes and info.data.get("catalogs") == ():
+            raise PydanticCustomError("sentence", "must have at least one item")
+        return routes
+
+    @field_validator("catalogs")
+    @classmethod
+    def _distinct(cls, catalogs: tuple[Catalog, ...]) -> tuple[Catalog, ...]:
+        for place, message in repeated(catalog.name for catalog in catalogs):
+            raise ValueError(f"item {place} {message}; give each a name of its own")
+        return catalogs
 
     @property
     def registered(self) -> tuple[Register, ...]:

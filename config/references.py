@@ -16,6 +16,7 @@ from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
 from config.model import Balancer, EmbeddedRegistry, Probe, Route
 from config.register import TARGETS, OwnProbe, Register, rules_of_target
+from config.registries.consul import ConsulCatalog
 from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
 
@@ -33,6 +34,10 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
+    for place, catalog in enumerate(_list(data, "catalogs")):
+        path = ("catalogs", place)
+        yield from _broken(ConsulCatalog.rules, catalog, path, ("consul",), unresolved)
+        yield from _settings(_at(catalog, ("settings",)), (*path, "settings"), unresolved)
     register = data.get("register")
     several = register if isinstance(register, list) else None
     for place, wanted in enumerate([register] if several is None else several):
@@ -45,6 +50,9 @@ def balancers(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer]]:
     for name, service in _mapping(data, "services").items():
         if isinstance(service, dict) and (balancer := _attempt(Balancer, service.get("balancer"))):
             yield ("services", name, "balancer"), balancer
+    for place, catalog in enumerate(_list(data, "catalogs")):
+        if balancer := _attempt(Balancer, _at(catalog, ("settings", "balancer"))):
+            yield ("catalogs", place, "settings", "balancer"), balancer
 
 
 def balancers_of_weights(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Balancer, str]]:
@@ -139,17 +147,21 @@ def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> 
 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
-    yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
-    yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
-    overrides = _at(service, ("overrides",))
-    for place, override in enumerate(overrides if isinstance(overrides, list) else []):
-        yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
+    yield from _settings(service, path, unresolved)
     discovery, whole = _at(service, ("discovery",)), (*path, "discovery")
     if isinstance(discovery, list):
         for place, source in enumerate(discovery):
             yield from _source(source, (*whole, place), unresolved)
     else:
         yield from _source(discovery, whole, unresolved)
+
+
+def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
+    overrides = _at(service, ("overrides",))
+    for place, override in enumerate(overrides if isinstance(overrides, list) else []):
+        yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
 
 
 def _source(source: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:

@@ -37,7 +37,8 @@ def _service_name(name: str) -> str:
     return name
 
 
-def _route_host(host: str) -> str:
+def parse_route_host(host: str) -> str:
+    """Read the host of a route, in lower case; raise ValueError with what to write instead."""
     host = host.lower()
     if not _ROUTE_HOST.fullmatch(host):
         raise ValueError(
@@ -286,7 +287,7 @@ ServiceName = Annotated[
     AfterValidator(_service_name),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
 ]
-RouteHost = Annotated[str, AfterValidator(_route_host)]
+RouteHost = Annotated[str, AfterValidator(parse_route_host)]
 RoutePath = Annotated[str, AfterValidator(_route_path)]
 ProbePath = Annotated[str, AfterValidator(_probe_path)]
 ProbeHost = Annotated[str, AfterValidator(_probe_host)]

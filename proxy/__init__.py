@@ -10,6 +10,8 @@ Around it:
     service.py       one service at work: pool, connections, probes, watch
     prober.py        asks instances whether they work
     admin.py         the admin API                            metrics.py      the collector for Prometheus
+    table.py         the order of all routes                  catalog.py       one catalog: its services and routes
+    catalogs.py      all of them: the table, who leaves
     journal.py       what happened, and why                   logs.py         JSON or text
     tasks.py         tasks with an owner                      descriptors.py  leaves some for what needs them
 

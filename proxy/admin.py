@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from config.units import Bind
     from discovery.keeper import Keeper
     from proxy.application import Application
+    from proxy.catalog import Catalog
     from proxy.journal import Event
     from proxy.service import Service, Source
+    from proxy.table import Entry
+
+_LEFT_OUT_SHOWN = 1000  # texts of one list
 
 
 class Admin:
@@ -44,6 +48,8 @@ class Admin:
                 web.get("/api/v1/services/{name}", self._service),
                 web.patch("/api/v1/services/{name}/sources", self._reweigh),
                 web.post("/api/v1/services/{name}/accept", self._accept),
+                web.get("/api/v1/routes", self._routes),
+                web.get("/api/v1/catalogs", self._catalogs),
                 web.get("/api/v1/events", self._events),
             ]
         )
@@ -94,14 +100,18 @@ class Admin:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _services(self, request: web.Request) -> web.Response:
-        return await _json({"services": [_service(service) for service in self._application.services.values()]})
+        shown = [self._shown(service) for service in self._application.services.values()]
+        return await _json({"services": shown})
 
     async def _service(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         service = self._application.services.get(name)
         if service is None:
             return web.json_response({"error": f"there is no service {name!r}"}, status=404)
-        return await _json(_service(service))
+        return await _json(self._shown(service))
+
+    def _shown(self, service: Service) -> dict[str, Any]:
+        return {**_service(service), "catalog": self._application.catalogs.catalog_of(service) or None}
 
     async def _reweigh(self, request: web.Request) -> web.Response:
         """Take new weights of a service's sources: `{"consul": 90, "kubernetes": 10}`; one left out stays as it is."""
@@ -135,6 +145,23 @@ class Admin:
         if not [source for source in sources if source.keeper.accept()]:
             return web.json_response({"error": "nothing is held back"}, status=409)
         return await _json(_service(service))
+
+    async def _routes(self, request: web.Request) -> web.Response:
+        """List the routes in the order in which they are tried."""
+        return await _json({"routes": [_route(entry) for entry in self._application.catalogs.entries]})
+
+    async def _catalogs(self, request: web.Request) -> web.Response:
+        """List the catalogs, each with what came of it."""
+        whole, now = self._application.catalogs, time.monotonic()
+        return await _json(
+            {
+                "catalogs": [_catalog(catalog, now) for catalog in whole.catalogs],
+                "left_out": list(whole.left_out[:_LEFT_OUT_SHOWN]),
+                "leaving": [
+                    {"name": service.name, "in_flight": service.traffic.in_flight} for service in whole.leaving
+                ],
+            }
+        )
 
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""
@@ -181,6 +208,33 @@ def _service(service: Service) -> dict[str, Any]:
     }
 
 
+def _route(entry: Entry) -> dict[str, Any]:
+    return {
+        "host": entry.host,
+        "path": entry.path,
+        "compare": entry.compare.value,
+        "strip": entry.strip,
+        "service": entry.service.name,
+        "catalog": entry.catalog or None,
+    }
+
+
+def _catalog(catalog: Catalog, now: float) -> dict[str, Any]:
+    left_out = list(catalog.left_out)
+    return {
+        "name": catalog.name,
+        "index": catalog.index,
+        "age_seconds": _age(catalog.last_answer, now),
+        "error": catalog.error,
+        "updates": dict(catalog.updates),
+        "reconnects": catalog.reconnects,
+        "followed": catalog.followed,
+        "services": sorted(service.name for service in catalog.services),
+        "left_out": left_out[:_LEFT_OUT_SHOWN],
+        "left_out_count": len(left_out),
+    }
+
+
 def _sources(service: Service, now: float) -> list[dict[str, Any]]:
     parts = service.joined.parts if service.joined else ()
     return [
@@ -198,6 +252,7 @@ def _source(source: Source, now: float) -> dict[str, Any]:
         "instances": len(snapshot.instances) if snapshot else 0,
         "index": snapshot.index if snapshot else None,
         "age_seconds": _age(keeper.last_answer, now),
+        "stale_seconds": snapshot.age if snapshot else None,
         "error": keeper.error,
         "stored": keeper.stored,
         "held_seconds": _age(keeper.held_since, now),

@@ -41,6 +41,7 @@ class Application:
         self.access_log = assemble.access_log(config)
         self.listeners = assemble.listeners(config, self.services, self.access_log)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
+        self.catalogs = assemble.catalogs(config, self.services, self.listeners, self.journal)
         self.draining = False
         self.died = ""  # the part of us that died, and of what
         self._end = asyncio.Event()
@@ -66,6 +67,7 @@ class Application:
         for service in self.services.values():
             for source in service.sources:
                 self._tasks.start(source.keeper.run(), f"the watch of service {service.name} in {source.name}")
+        self.catalogs.start(self._tasks)
         if self.access_log is not None:
             self._tasks.start(self.access_log.writer.watch(), "the access log")
         for listener in self.listeners:
@@ -141,10 +143,8 @@ class Application:
         try:
             async with asyncio.timeout(_CLOSING):
                 await self._tasks.stop()
-                for service in self.services.values():
-                    service.close()
-                    if service.prober is not None:
-                        await service.prober.stop()
+                for service in (*self.catalogs.stop(), *self.services.values()):
+                    await service.end()
                 if self._registry is not None:
                     await self._registry.stop()
                 if self._admin is not None:
@@ -165,6 +165,9 @@ class Application:
         reasons += [
             f"service {service.name}: {reason}" for service in self.services.values() if (reason := service.unready())
         ]
+        reasons += [
+            f"catalog {catalog.name}: {reason}" for catalog in self.catalogs.catalogs if (reason := catalog.unready())
+        ]
         return reasons
 
     def _own_port(self) -> int:
@@ -178,6 +181,7 @@ class Application:
                 listener.sweep(now)
             for service in self.services.values():
                 service.sweep(now)
+            self.catalogs.sweep(now, self._tasks)
 
     def _fault(self, name: str, error: BaseException) -> None:
         """A part that must live as long as we do has died: end, and let whoever started us start us anew."""

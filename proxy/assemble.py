@@ -20,6 +20,7 @@ from balancers.subsets import Subsets
 from balancers.zones import ZonePreference
 from config import levels, references
 from config.errors import Problem
+from discovery.consul.tags import read_tags
 from discovery.joined import Joined, Part
 from discovery.keeper import Keeper
 from discovery.state import StateFolder
@@ -27,6 +28,8 @@ from discovery.stored import Owner
 from proxy import registries
 from proxy.access_log.access_log import open_access_log
 from proxy.access_log.formats import FormatError, check_format
+from proxy.catalog import Catalog
+from proxy.catalogs import Catalogs
 from proxy.http.connections import UpstreamOptions
 from proxy.http.forwarding import Forwarding
 from proxy.http.heads import HeadLimits, ResponseReader
@@ -37,13 +40,14 @@ from proxy.listener import Listener, ListenerOptions
 from proxy.prober import ProbeOptions, Prober
 from proxy.routes import Route, Router
 from proxy.service import Service, Source
+from proxy.table import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from balancers.choice import Compose
     from config import balancing, model, traffic
-    from discovery.instance import Snapshot
+    from discovery.instance import Instance, Snapshot
     from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
 
@@ -98,7 +102,11 @@ def state(config: model.Config) -> StateFolder | None:
 def services(config: model.Config, journal: Journal, state: StateFolder | None) -> dict[str, Service]:
     """Make the services, each with the keepers that will feed it."""
     reader = ResponseReader(_head_limits(config.limits))
-    return {name: _service(name, wanted, config, reader, journal, state) for name, wanted in config.services.items()}
+    services = {}
+    for name, wanted in config.services.items():
+        service = services[name] = _service(name, wanted, config, reader, journal)
+        service.sources = tuple(_sources(service, wanted, journal, state))
+    return services
 
 
 def listeners(config: model.Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
@@ -144,19 +152,77 @@ def _listener(
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
     )
-    routes = [
-        Route(_terms(config, wanted, services[route.service]), (route.host or "").encode(), (route.path or "").encode())
-        for route in config.routes
-    ]
-    return Listener(wanted.bind, Router(routes), options, log)
+    return Listener(wanted.bind, _router(config, wanted, _own(config, services)), options, log)
 
 
-def _terms(config: model.Config, listener: model.Listener, service: Service) -> Terms:
-    wanted = config.services[service.name]
-    return Terms(
-        service,
-        _timeouts(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
-        levels.limits(config, listener, wanted).body or NEVER,
+def _own(config: model.Config, services: Mapping[str, Service]) -> tuple[Entry, ...]:
+    """Return the routes of the file."""
+    return tuple(Entry(services[route.service], route.host or "", route.path or "") for route in config.routes)
+
+
+def _router(config: model.Config, listener: model.Listener, entries: Sequence[Entry]) -> Router[Terms]:
+    settings = {catalog.name: catalog.settings for catalog in config.catalogs}
+    terms: dict[tuple[str, str], Terms] = {}
+
+    def goal(entry: Entry) -> Terms:
+        service = entry.service
+        found = terms.get((service.name, entry.strip))
+        if found is None:
+            wanted = settings[entry.catalog] if entry.catalog else config.services[service.name]
+            found = terms[service.name, entry.strip] = Terms(
+                service,
+                _timeouts(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
+                levels.limits(config, listener, wanted).body or NEVER,
+                entry.strip.encode(),
+            )
+        return found
+
+    return Router([Route(goal(entry), entry.host.encode(), entry.path.encode(), entry.compare) for entry in entries])
+
+
+def catalogs(
+    config: model.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal
+) -> Catalogs:
+    """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
+
+    def install(entries: Sequence[Entry]) -> None:
+        for listener, wanted in zip(listeners, config.listeners, strict=True):
+            listener.router = _router(config, wanted, entries)
+
+    whole = Catalogs(_own(config, services), services, install)
+    whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
+    return whole
+
+
+def _catalog(wanted: model.Catalog, config: model.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
+    listing, registry = registries.make_catalog(wanted)
+    reader = ResponseReader(_head_limits(config.limits))
+
+    def told(name: str, event: str, text: str) -> None:
+        journal.keep(name, event, "", text)
+
+    def keep(name: str, publish: Callable[[Snapshot], None], answers: Callable[[Instance], bool | None]) -> Keeper:
+        ours = f"{name}@{wanted.name}"
+        return Keeper(
+            ours, registry, name, publish, hold=wanted.settings.guard.hold,
+            max_shrink=_max_shrink(wanted.settings.guard, "consul"),
+            answers=answers if wanted.settings.health.probe else None,
+            journal=partial(told, ours), clock=time.monotonic,
+        )  # fmt: skip
+
+    def make(ours: str, keeper: Keeper) -> Service:
+        service = _service(ours, wanted.settings, config, reader, journal)
+        service.sources = (Source("consul", "consul", keeper),)
+        return service
+
+    return Catalog(
+        wanted.name,
+        listing,
+        keep=keep,
+        make=make,
+        read=lambda name, instance: read_tags(name, instance.tags, wanted.tags, wanted.entrypoints),
+        changed=changed,
+        journal=partial(told, f"@{wanted.name}"),
     )
 
 
@@ -186,13 +252,9 @@ def _retry_policy(wanted: traffic.Retries) -> RetryPolicy:
 
 
 def _service(
-    name: str,
-    wanted: model.Service,
-    config: model.Config,
-    reader: ResponseReader,
-    journal: Journal,
-    state: StateFolder | None,
+    name: str, wanted: model.Settings, config: model.Config, reader: ResponseReader, journal: Journal
 ) -> Service:
+    """Make a service that nobody feeds yet."""
     probe, passive = wanted.health.probe, wanted.health.passive
     source = random.Random()
     thresholds = Thresholds(
@@ -239,7 +301,6 @@ def _service(
     service.panic_header = wanted.health.panic_header
     service.adds = service.panic_header or pool.sticky is not None
     service.ready_from_state = config.ready_from_state
-    service.sources = tuple(_sources(service, wanted, journal, state))
     return service
 
 
@@ -283,7 +344,7 @@ def _max_shrink(guard: model.Guard, kind: str) -> float:
     return guard.max_shrink
 
 
-def _compose(wanted: model.Service) -> Compose:
+def _compose(wanted: model.Settings) -> Compose:
     """Say how the policy is put to use: by subset, and in each by zone, where that is wanted."""
     zones, subset = wanted.zones, wanted.subset
     compose = ZonePreference(zones.prefer, zones.overprovisioning, zones.min_instances).compose if zones else plainly

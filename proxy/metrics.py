@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import Counter
 from importlib.metadata import version
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Collector(CollectorBase):
         yield from self._access_log()
         yield from self._endpoints()
         yield from self._discovery()
+        yield from self._catalogs()
 
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -200,6 +202,9 @@ class Collector(CollectorBase):
         age = GaugeMetricFamily(
             "pointsman_discovery_snapshot_age_seconds", "Since the registry's last good answer.", labels=labels
         )
+        stale = GaugeMetricFamily(
+            "pointsman_discovery_stale_seconds", "Of that, since a cache that answered was cut off.", labels=labels
+        )
         instances = GaugeMetricFamily("pointsman_discovery_instances", "Instances in force.", labels=labels)
         superseded = CounterMetricFamily(
             "pointsman_discovery_superseded", "Answers that a later one overtook within 50 ms.", labels=labels
@@ -233,6 +238,7 @@ class Collector(CollectorBase):
                     updates.add_metric([*values, result], count)
                 if keeper.last_answer is not None and source.kind != "static":  # which never needs to answer again
                     age.add_metric(values, now - keeper.last_answer)
+                stale.add_metric(values, keeper.current.age if keeper.current else 0)
                 instances.add_metric(values, len(keeper.current.instances) if keeper.current else 0)
                 superseded.add_metric(values, keeper.superseded)
                 reconnects.add_metric(values, keeper.reconnects)
@@ -242,7 +248,7 @@ class Collector(CollectorBase):
                 stored.add_metric(values, keeper.stored)
                 counts = accumulate(keeper.delays.buckets)
                 delays.add_metric(values, list(zip(bounds, counts, strict=True)), keeper.delays.total)
-        yield from (updates, superseded, age, instances, reconnects, unreadable, held, kept, stored, delays)
+        yield from (updates, superseded, age, stale, instances, reconnects, unreadable, held, kept, stored, delays)
         writes = CounterMetricFamily(
             "pointsman_state_writes", "Files of state_dir, by what became of them.", labels=["result"]
         )
@@ -251,3 +257,29 @@ class Collector(CollectorBase):
             writes.add_metric(["written"], state.written)
             writes.add_metric(["failed"], state.failed)
         yield writes
+
+    def _catalogs(self) -> Iterator[Metric]:
+        whole, now = self._application.catalogs, time.monotonic()
+        routes = GaugeMetricFamily("pointsman_catalog_routes", "Routes in the table.", labels=["catalog"])
+        services = GaugeMetricFamily("pointsman_catalog_services", "Services made of it.", labels=["catalog"])
+        left_out = GaugeMetricFamily(
+            "pointsman_catalog_left_out", "What its entries ask for and do not get.", labels=["catalog"]
+        )
+        age = GaugeMetricFamily(
+            "pointsman_catalog_age_seconds", "Since its last good list of services.", labels=["catalog"]
+        )
+        updates = CounterMetricFamily(
+            "pointsman_catalog_updates", "Lists of services, by what became of them.", labels=["catalog", "result"]
+        )
+        leaving = GaugeMetricFamily("pointsman_services_leaving", "Services gone whose last requests are under way.")
+        counts = Counter(entry.catalog for entry in whole.entries)
+        for catalog in whole.catalogs:
+            routes.add_metric([catalog.name], counts[catalog.name])
+            services.add_metric([catalog.name], sum(1 for _ in catalog.services))
+            left_out.add_metric([catalog.name], sum(1 for _ in catalog.left_out))
+            if catalog.last_answer is not None:
+                age.add_metric([catalog.name], now - catalog.last_answer)
+            for result, count in catalog.updates.items():
+                updates.add_metric([catalog.name, result], count)
+        leaving.add_metric([], len(whole.leaving))
+        yield from (routes, services, left_out, age, updates, leaving)

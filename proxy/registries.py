@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from discovery.consul import ConsulRegistry
+from discovery.consul import ConsulCatalog, ConsulRegistry, Datacenters
 from discovery.dns import DnsRegistry
 from discovery.docker import DockerRegistry
 from discovery.engine.client import Engine
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from config.discovery import Discovery
+    from config.model import Catalog
     from config.registries.consul import Consul
     from config.registries.dns import Dns
     from config.registries.docker import Docker
@@ -54,6 +55,30 @@ def make(service: str, source: Discovery) -> Watched:
     return _MAKERS[source.kind](service, getattr(source, source.kind))
 
 
+def make_catalog(wanted: Catalog) -> tuple[ConsulCatalog, Registry]:
+    """Make a catalog's list of services, and the registry in which they are watched."""
+    consul = wanted.consul
+    token = _secret(consul.token) or None
+    listing = ConsulCatalog(
+        consul.address,
+        token=token,
+        token_file=consul.token_file,
+        datacenter=consul.datacenter,
+        languages=wanted.tags,
+    )
+    registry = ConsulRegistry(
+        consul.address,
+        token=token,
+        token_file=consul.token_file,
+        datacenter=consul.datacenter,
+        filter=consul.filter,
+        cached=consul.cached,
+        max_age=consul.max_age,
+        connections=consul.connections,
+    )
+    return listing, registry
+
+
 def _static(service: str, wanted: tuple[StaticInstance, ...]) -> Watched:
     instances = [
         Instance(
@@ -75,15 +100,22 @@ def _file(service: str, wanted: Path) -> Watched:
 
 
 def _consul(service: str, wanted: Consul) -> Watched:
-    registry = ConsulRegistry(
-        wanted.address,
-        token=_secret(wanted.token) or None,
-        token_file=wanted.token_file,
-        datacenter=wanted.datacenter,
-        tags=wanted.tags,
-        filter=wanted.filter,
-    )
-    return registry, wanted.service
+    def registry(datacenter: str) -> ConsulRegistry:
+        return ConsulRegistry(
+            wanted.address,
+            token=_secret(wanted.token) or None,
+            token_file=wanted.token_file,
+            datacenter=datacenter,
+            tags=wanted.tags,
+            filter=wanted.filter,
+            cached=wanted.cached,
+            max_age=wanted.max_age,
+            connections=wanted.connections,
+        )
+
+    if wanted.datacenters:
+        return Datacenters([(name, registry(name)) for name in wanted.datacenters]), wanted.service
+    return registry(wanted.datacenter), wanted.service
 
 
 def _etcd(service: str, wanted: Etcd) -> Watched:

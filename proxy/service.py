@@ -145,9 +145,19 @@ class Service:
         for connections in self.connections.values():
             connections.expire(now)
 
-    def close(self) -> None:
-        """Close what is idle and stop probing."""
+    def stop_probing(self) -> None:
+        """Probe the instances no more; what is known of them stays."""
         if self.prober is not None:
             self.prober.close()
+
+    async def end(self) -> None:
+        """Close what is idle, stop probing, and wait until probes under way have ended."""
+        self.close()
+        if self.prober is not None:
+            await self.prober.stop()
+
+    def close(self) -> None:
+        """Close what is idle and stop probing."""
+        self.stop_probing()
         for connections in self.connections.values():
             connections.close()

@@ -14,7 +14,7 @@ from discovery.embedded import definition, rendering
 from discovery.embedded.definition import CheckRegistration, CheckUpdate, ServiceRegistration, Status
 from discovery.embedded.duration import SECOND, nanoseconds
 from discovery.embedded.refusal import RefusedError
-from discovery.embedded.waiting import SERVICES
+from discovery.embedded.waiting import CHECKS, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -65,6 +65,7 @@ class Api:
             ("/v1/catalog/services", self.catalog_services),
             ("/v1/catalog/service/{name:.*}", self.catalog_service),
             ("/v1/health/service/{name:.*}", self.health_service),
+            ("/v1/health/state/{state:.*}", self.health_state),
             ("/v1/status/leader", self.leader),
             ("/v1/status/peers", self.peers),
         ):
@@ -189,6 +190,20 @@ class Api:
             if _has(service, tags) and not (passing and any(check.status != "passing" for check in checks)):
                 entries.append(rendering.health_entry(self._node, service, checks))
         return _json(entries, index)
+
+    async def health_state(self, request: web.Request) -> web.Response:
+        state = _named(request, "state", 400, "Missing check state")
+        _refuse_filter(request)
+        index = await self._wait(request, CHECKS, lambda: self._catalog.checks_index)
+        services = self._catalog.services
+        return _json(
+            [
+                rendering.indexed_check(self._node, check, services.get(check.service_id))
+                for check in (rendering.ALIVE, *(check for _, check in sorted(self._catalog.checks.items())))
+                if state in ("any", check.status)
+            ],
+            index,
+        )
 
     @property
     def _authority(self) -> str:

@@ -104,6 +104,7 @@ class Catalog:
         self.services: dict[str, Service] = {service.id: service for service in services}
         self.checks: dict[str, Check] = {check.id: check for check in checks}
         self.services_index = index
+        self.checks_index = index
         self._absent_index = index
         # A restart forgets what the index of each name was. None was above `index`, so with that none goes back.
         self._name_index: dict[str, int] = {}
@@ -158,6 +159,8 @@ class Catalog:
             self.index = draft.index
         if services:
             self.services_index = draft.index
+        if checks:
+            self.checks_index = draft.index
         for name in names:
             if name in self._ids_of_name:
                 self._name_index[name] = draft.index

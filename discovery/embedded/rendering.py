@@ -76,11 +76,7 @@ def health_entry(node: Node, service: Service, checks: list[Check]) -> Json:
             "ModifyIndex": 1,
         },
         "Service": rendered,
-        "Checks": [
-            check_entry(node, check, service if check.service_id else None)
-            | {"CreateIndex": check.create_index, "ModifyIndex": check.modify_index}
-            for check in checks
-        ],
+        "Checks": [indexed_check(node, check, service if check.service_id else None) for check in checks],
     }
 
 
@@ -140,6 +136,11 @@ def check_entry(node: Node, check: Check, service: Service | None) -> Json:
         "CreateIndex": 0,
         "ModifyIndex": 0,
     }
+
+
+def indexed_check(node: Node, check: Check, service: Service | None) -> Json:
+    """Render a check as the answers about health have it."""
+    return check_entry(node, check, service) | {"CreateIndex": check.create_index, "ModifyIndex": check.modify_index}
 
 
 def agent_self(node: Node) -> Json:

@@ -18,7 +18,7 @@ from discovery.embedded.probing import Probing
 from discovery.embedded.refusal import RefusedError
 from discovery.embedded.rendering import Node
 from discovery.embedded.store import Store
-from discovery.embedded.waiting import SERVICES, Waiting
+from discovery.embedded.waiting import CHECKS, SERVICES, Waiting
 from discovery.embedded.writer import Writer
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ class RegistryServer:
         self._waiting.wake(applied.names)
         if applied.services:
             self._waiting.wake([SERVICES])
+        if applied.checks:
+            self._waiting.wake([CHECKS])
         self._expect(draft.checks)
         self._probing.follow((check_id, self._catalog.checks.get(check_id)) for check_id in applied.checks)
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 10_000
 
-SERVICES = ""  # the topic of the list of services; all others are names of services, and none is empty
+# The topics of the list of services and of that of checks; all others are names of services, and none is one of these.
+SERVICES = ""
+CHECKS = "\0"
 
 
 class Waiting:

@@ -16,7 +16,7 @@ from proxy.http.fields import BadMessageError
 from proxy.http.forwarding import Origin
 from proxy.http.heads import END
 from proxy.http.resets import reset
-from proxy.http.terms import NEVER
+from proxy.http.terms import NEVER, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -351,6 +351,8 @@ class Downstream(asyncio.Protocol):
             self._refuse(404, "no route matches this host and path", request)
             return
         request.origin = self.origin
+        if terms.strip:
+            request.line = stripped(request.method, request.target, terms.strip)
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:

@@ -3,6 +3,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from config.discovery import SOURCES, SOURCES_LISTED, rules_of
+from config.registries.consul import age_of_cache, one_order
 from config.schema import schema
 from config.together import one_token
 from tests.config.reading import SMALL, config_of, errors_of
@@ -62,5 +63,5 @@ def test_mistakes_are_told_where_they_are(text, error):
 
 
 def test_the_rules_of_a_registry_are_found():
-    assert rules_of("consul") == (one_token,)
+    assert rules_of("consul") == (one_token, age_of_cache, one_order)
     assert rules_of("file") == ()

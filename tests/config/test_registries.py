@@ -9,7 +9,7 @@ from config.registries.http import Http
 from config.registries.kubernetes import Kubernetes
 from config.registries.swarm import Swarm
 from config.units import Address
-from tests.config.reading import FOLDER, SMALL, config_of
+from tests.config.reading import FOLDER, SMALL, config_of, errors_of
 
 
 def discovery(how, **environ):
@@ -133,3 +133,28 @@ def test_the_values_of_headers_are_secrets():
     assert "hidden" not in repr(config)
     dumped["services"]["web"]["discovery"]["http"]["headers"]["X-Key"] = "hidden"
     assert config_of(yaml.safe_dump(dumped)) == config
+
+
+def test_several_datacenters_of_consul():
+    assert discovery("consul: {service: web, datacenters: [dc1, dc2]}").consul.datacenters == ("dc1", "dc2")
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("{datacenters: [dc1], datacenter: dc2}", "has both datacenter and datacenters: keep one of them"),
+        ("{datacenters: [dc1, dc2, dc1]}", "must name each of its datacenters once"),
+        ("{datacenters: ['']}", "must not be empty"),
+        ("{max_age: 5s}", "has max_age without cached: true: add it, or leave max_age out"),
+        ("{max_age: 5s, cached: false}", "has max_age without cached: true"),
+    ],
+)
+def test_which_keys_of_consul_go_together(how, error):
+    text = SMALL.replace("static: [10.0.0.1:80]", f"consul: {how.replace('{', '{service: web, ')}")
+    assert any(error in found for found in errors_of(text))
+
+
+def test_the_cache_of_consul():
+    found = discovery("consul: {service: web, cached: true, max_age: 30s, connections: 0}").consul
+    assert (found.cached, found.max_age, found.connections) == (True, 30.0, 0)
+    assert discovery("consul: {service: web, max_age: 0}").consul.max_age == 0.0

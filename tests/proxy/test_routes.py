@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.routes import Route, Router
+from proxy.http.terms import stripped
+from proxy.routes import Compare, Route, Router
 
 ROUTES = [
     Route("exact", b"shop.example.com", b""),
@@ -50,3 +51,36 @@ def test_a_route_without_conditions_takes_everything() -> None:
 
 def test_no_routes_match_nothing() -> None:
     assert Router[str]([]).find(b"x", b"/") is None
+
+
+@pytest.mark.parametrize(
+    ("compare", "taken"),
+    [
+        (Compare.SEGMENTS, ["/api", "/api/x", "/api?x"]),
+        (Compare.LETTERS, ["/api", "/api/x", "/apis", "/api?x"]),
+        (Compare.WHOLE, ["/api", "/api?x"]),
+    ],
+)
+def test_how_paths_are_compared(compare: Compare, taken: list[str]) -> None:
+    router = Router([Route("api", b"", b"/api", compare)])
+    targets = ["/api", "/api/x", "/apis", "/api?x", "/", "/ap", "/x/api"]
+    assert [target for target in targets if router.find(b"x", target.encode())] == taken
+
+
+def test_routes_with_a_host_and_without_keep_their_order() -> None:
+    router = Router(
+        [Route(0, b"", b"/a"), Route(1, b"x"), Route(2, b"*.y", b"/b"), Route(3, b"z.y"), Route(4, b"", b"/b")]
+    )
+    found = [router.find(host, path) for host in (b"x", b"z.y", b"w.y", b"v") for path in (b"/a", b"/b", b"/c")]
+    assert found == [0, 1, 1, 0, 2, 3, 0, 2, None, 0, 4, None]
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        (b"/api/x", b"/x"), (b"/api", b"/"), (b"/api?a=b", b"/?a=b"), (b"/apis", b"/s"), (b"/other", b"/other"),
+        (b"*", b"*"), (b"/api/api/x", b"/api/x"),
+    ],
+)  # fmt: skip
+def test_a_prefix_is_taken_off(target: bytes, sent: bytes) -> None:
+    assert stripped(b"GET", target, b"/api") == b"GET %b HTTP/1.1" % sent

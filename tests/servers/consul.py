@@ -90,16 +90,24 @@ class ConsulApi:
 class ConsulAgent(ConsulApi):
     """One agent on ports of its own. It is started by `start`, and comes back empty on the same ports by another one.
 
-    `acl_token` turns ACLs on, with nothing allowed to those who do not show this token.
+    With a `server` it is a client agent of that one's datacenter, as there is one on each machine.
+    `acl_token` turns ACLs on, with nothing allowed to those who do not show this token. Agents of two datacenters know
+    each other after `federate`.
     """
 
-    def __init__(self, folder: Path, acl_token: str = "") -> None:
+    def __init__(
+        self, folder: Path, acl_token: str = "", datacenter: str = "dc1", server: ConsulAgent | None = None
+    ) -> None:
         self.acl_token = acl_token
-        self.port, self.dns_port, server, serf_lan, serf_wan = free_ports(5)
+        self.port, self.dns_port, server_port, self.lan_port, self.wan_port = free_ports(5)
+        mode = ["-dev"]
+        if server is not None:
+            mode = ["-data-dir", str(folder / "data"), "-node", "client", "-retry-join", f"127.0.0.1:{server.lan_port}"]
         command = [
-            str(program()), "agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "warn",
-            "-http-port", str(self.port), "-server-port", str(server), "-serf-lan-port", str(serf_lan),
-            "-serf-wan-port", str(serf_wan), "-grpc-port", "-1", "-dns-port", str(self.dns_port),
+            str(program()), "agent", *mode, "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "warn",
+            "-http-port", str(self.port), "-server-port", str(server_port), "-serf-lan-port", str(self.lan_port),
+            "-serf-wan-port", str(self.wan_port), "-grpc-port", "-1", "-dns-port", str(self.dns_port),
+            "-datacenter", datacenter,
         ]  # fmt: skip
         if acl_token:
             tokens = {"master": acl_token, "agent": acl_token}
@@ -113,6 +121,10 @@ class ConsulAgent(ConsulApi):
         self.freeze = self._process.freeze
         self.thaw = self._process.thaw
         self.output = self._process.output
+
+    def federate(self, other: ConsulAgent) -> None:
+        """Have this datacenter and the other one's agent ask each other."""
+        self.call("PUT", f"/v1/agent/join/127.0.0.1:{other.wan_port}", wan="1")
 
     def _is_ready(self) -> bool:
         """Ready when a leader is elected and has written this node and its health to the catalog."""

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
 from discovery.consul import ConsulRegistry
-from discovery.consul import registry as consul
+from discovery.consul import shared as consul
 from discovery.registry import RegistryError
 from tests.discovery.watching import first, ids, watching
 

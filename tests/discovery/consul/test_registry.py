@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discovery.consul import ConsulRegistry
-from discovery.consul import registry as consul_module
+from discovery.consul import shared as consul_module
 from discovery.instance import Availability
 from discovery.registry import RegistryError
 from tests.discovery.consul.service import Service, of

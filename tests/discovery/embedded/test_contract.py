@@ -197,6 +197,26 @@ async def test_the_list_of_services_blocks_until_it_changes(registry: Client):
     await eventually(woken, True)
 
 
+async def test_the_list_of_checks_blocks_until_one_changes(registry: Client):
+    name = registry.name("web")
+    await registry.register(name, Check={"CheckID": f"{name}-ttl", "TTL": "1m", "Status": "passing"})
+
+    async def state() -> str | None:
+        checks = {check["CheckID"]: check for check in (await registry.get("/v1/health/state/any")).json}
+        return checks[f"{name}-ttl"]["Status"] if f"{name}-ttl" in checks else None
+
+    await eventually(state, "passing")
+
+    async def woken() -> bool:
+        index = (await registry.get("/v1/health/state/any")).index
+        answer = asyncio.create_task(registry.get(f"/v1/health/state/any?index={index}&wait=5s"))
+        await asyncio.sleep(0.1)
+        await registry.put(f"/v1/agent/check/{'warn' if await state() == 'passing' else 'pass'}/{name}-ttl")
+        return f"{name}-ttl" in {check["CheckID"] for check in (await answer).json}
+
+    await eventually(woken, True)
+
+
 async def test_a_check_of_each_status(registry: Client):
     name = registry.name("web")
     await registry.register(name, Checks=[{"TTL": "1m", "Status": "passing"}, {"TTL": "1m", "Status": "passing"}])

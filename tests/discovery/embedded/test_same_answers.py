@@ -80,6 +80,12 @@ async def everything(both: Both, *names: str) -> None:
         return {name: sorted(tags) for name, tags in (await mine(client, "/v1/catalog/services")).items()}
 
     await same(both, tags)
+
+    async def states(client: Client) -> Any:
+        checks = (await client.get("/v1/health/state/any")).json
+        return sorted((check for check in checks if client.prefix in check["ServiceName"]), key=lambda c: c["CheckID"])
+
+    await same(both, states)
     await same(both, lambda client: mine(client, "/v1/agent/services"))
     await same(both, lambda client: mine(client, "/v1/agent/checks"))
 
@@ -296,7 +302,8 @@ READS = [
     "health/service/{}?near=_agent", "health/service/{}?token=t", "health/service/{}?stale&consistent",
     "health/service/{}?cached&consistent", "health/service/{}/more", "health/service/%ff", "health/service/",
     "catalog/service/{}?tag=a", "catalog/service/{}?tag=c", "catalog/service/", "catalog/services?dc=dc2",
-    "status/leader?dc=dc2", "agent/service/nobody", "agent/service/", "nothing", "health/services",
+    "status/leader?dc=dc2", "health/state/", "health/state/any?dc=dc2", "health/state/any?index=x",
+    "agent/service/nobody", "agent/service/", "nothing", "health/services",
 ]  # fmt: skip
 
 

@@ -1,0 +1,56 @@
+"""The routing table: the routes of the file and those of the catalogs, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from discovery.consul.destinations import precedence, shown
+from proxy.routes import Compare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from discovery.consul.wishes import Wish
+    from proxy.service import Service
+
+MOST = 20_000  # routes of catalogs
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A route as the table has it; `catalog` is the name of the catalog that it comes from, empty for the file's."""
+
+    service: Service
+    host: str = ""
+    path: str = ""
+    compare: Compare = Compare.SEGMENTS
+    strip: str = ""
+    catalog: str = ""
+
+
+def arrange(
+    own: Sequence[Entry], found: Iterable[tuple[str, Service, Wish]]
+) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """Return the table, and which of the routes found are not in it, with the reasons.
+
+    `own` are the file's routes, which come first, in their order; but one without host and path, which would take all
+    requests, comes last. `found` are those of the catalogs, each with its catalog's name and its service: the more
+    specific come first. Of two for the same host and path the first counts, and the names of the services decide when
+    nothing else does.
+    """
+    entries: dict[tuple[str, str, bool], Entry] = {}
+    left_out: list[str] = []
+    for catalog, service, wish in sorted(found, key=lambda one: (precedence(one[2]), one[1].name)):
+        place = (wish.host, wish.path, wish.exact)
+        taken = entries.get(place)
+        if taken is not None:
+            left_out.append(f"{service.name}: {shown(wish)}: {taken.service.name} has this route already")
+        elif len(entries) >= MOST:
+            left_out.append(f"{service.name}: {shown(wish)}: there are {MOST} routes already")
+        else:
+            compare = Compare.WHOLE if wish.exact else Compare.LETTERS
+            entries[place] = Entry(service, wish.host, wish.path, compare, wish.strip, catalog)
+    first = [entry for entry in own if entry.host or entry.path]
+    last = [entry for entry in own if not (entry.host or entry.path)]
+    return (*first, *entries.values(), *last), tuple(left_out)
