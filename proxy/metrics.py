@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from proxy.application import Application
 
+_LONGEST_INDEX = 20  # digits; 64 bits have no more
+
 
 class Collector(CollectorBase):
     """Turns the application's counters into metrics."""
@@ -206,6 +208,10 @@ class Collector(CollectorBase):
             "pointsman_discovery_stale_seconds", "Of that, since a cache that answered was cut off.", labels=labels
         )
         instances = GaugeMetricFamily("pointsman_discovery_instances", "Instances in force.", labels=labels)
+        index = GaugeMetricFamily(
+            "pointsman_discovery_index", "The registry's own index of the set in force, where that is a number.",
+            labels=labels,
+        )  # fmt: skip
         superseded = CounterMetricFamily(
             "pointsman_discovery_superseded", "Answers that a later one overtook within 50 ms.", labels=labels
         )
@@ -240,6 +246,8 @@ class Collector(CollectorBase):
                     age.add_metric(values, now - keeper.last_answer)
                 stale.add_metric(values, keeper.current.age if keeper.current else 0)
                 instances.add_metric(values, len(keeper.current.instances) if keeper.current else 0)
+                if keeper.current is not None and keeper.current.index.isdecimal() and keeper.current.index.isascii():
+                    index.add_metric(values, int(keeper.current.index[:_LONGEST_INDEX]))
                 superseded.add_metric(values, keeper.superseded)
                 reconnects.add_metric(values, keeper.reconnects)
                 unreadable.add_metric(values, keeper.unreadable_total)
@@ -248,7 +256,20 @@ class Collector(CollectorBase):
                 stored.add_metric(values, keeper.stored)
                 counts = accumulate(keeper.delays.buckets)
                 delays.add_metric(values, list(zip(bounds, counts, strict=True)), keeper.delays.total)
-        yield from (updates, superseded, age, stale, instances, reconnects, unreadable, held, kept, stored, delays)
+        yield from (
+            updates,
+            superseded,
+            age,
+            stale,
+            index,
+            instances,
+            reconnects,
+            unreadable,
+            held,
+            kept,
+            stored,
+            delays,
+        )
         writes = CounterMetricFamily(
             "pointsman_state_writes", "Files of state_dir, by what became of them.", labels=["result"]
         )

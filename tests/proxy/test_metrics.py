@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.proxy.running import Running, instance, running, until
@@ -118,3 +120,19 @@ async def test_the_documentation_names_every_metric_and_no_other() -> None:
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
         present.add(family.name.removesuffix(suffix) + suffix)
     assert present | {"pointsman_discovery_snapshot_age_seconds"} == documented
+
+
+@pytest.mark.parametrize(
+    ("index", "shown"), [("18446744073709551615", 2.0**64), ("abc", None), ("", None), ("\u0663", None)]
+)
+async def test_an_index_that_is_a_number_is_shown(index: str, shown: float | None) -> None:
+    async with running({"services": {"web": {"discovery": {"static": ["127.0.0.1:9"]}}}}) as pointsman:
+        await until(lambda: not pointsman.application.unready())
+        guard = pointsman.application.services["web"].sources[0].keeper._guard
+        assert guard.current is not None
+        guard.current = dataclasses.replace(guard.current, index=index)
+        found = await scrape(pointsman)
+    if shown is None:
+        assert "pointsman_discovery_index" not in found
+    else:
+        assert value(found, "pointsman_discovery_index", service="web") == shown
