@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator
 
 from config.errors import listed
 from config.frozen import FrozenMapping, Model, Rule, one_of
@@ -78,13 +78,6 @@ def parse_own_address(value: str) -> str:
     return host
 
 
-def _identity(value: str) -> str:
-    if not value or not value.isprintable() or len(value) > LONGEST_ID:
-        raise ValueError(f"must be one printable line of at most {LONGEST_ID} characters, not {show(value)}")
-    return value
-
-
-Identity = Annotated[str, AfterValidator(_identity), WithJsonSchema({"type": "string", "minLength": 1})]
 OwnAddress = Annotated[
     str, AfterValidator(parse_own_address), WithJsonSchema({"type": "string", "minLength": 1, "examples": ["10.0.0.5"]})
 ]
@@ -231,7 +224,7 @@ class Register(Model):
     consul: ConsulAgent | None = Field(default=None, description="Register with a Consul agent; {} takes its defaults.")
     etcd: EtcdKey | None = Field(default=None, description="Register in etcd; {} takes its defaults.")
     zookeeper: ZooKeeperNode | None = Field(default=None, description="Register in ZooKeeper; {} takes its defaults.")
-    id: Identity | None = Field(
+    id: NotEmpty | None = Field(
         default=None,
         description="The instance's identity in the registry. Left out: the service, the machine's name and the port.",
     )
@@ -264,6 +257,13 @@ class Register(Model):
         description="When stopping, how long to go on serving after it was taken out, so that all who send requests "
         "have noticed.",
     )
+
+    @field_validator("id")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        if value and (not value.isprintable() or len(value) > LONGEST_ID):
+            raise ValueError(f"must be one printable line of at most {LONGEST_ID} characters, not {show(value)}")
+        return value
 
     @property
     def kind(self) -> str:

@@ -13,9 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
 
-from proxy.cli import main
+from tests.servers.command import pointsman
 from tests.servers.embedded import EmbeddedRegistry
 from tests.servers.etcd import EtcdServer, coded
 from tests.servers.ports import free_port
@@ -125,7 +124,7 @@ def test_the_readme_s_commands(tmp_path: Path):
         with Registrant(tmp_path, *options.split()[1:], *QUICK, command=command.split()) as registrant:
             assert ask(port, "/").status == 200
             for line in commands[1:]:
-                shown = CliRunner().invoke(main, line.replace(" --watch", "").split())
+                shown = pointsman(*line.replace(" --watch", "").split())
                 assert (shown.exit_code, shown.stderr) == (0, "")
                 assert re.search(r"(?m)^(?:embedded/)?web", shown.stdout)
             registrant.signal(signal.SIGTERM)

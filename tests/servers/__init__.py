@@ -16,6 +16,7 @@
 Processes of our own, run while a `with` block lasts:
 
 `program`    what they have in common, and how one asks them something
+`command`    the command in the tests' own process, for what is over in a moment
 `pointsman`  pointsman, as users run it, with its admin API and its memory
 `embedded`   the embedded registry; `registrant` is `pointsman register`
 `instances`  real instances of a service; `instance` is the program, `site` another one: a page and its `assets`

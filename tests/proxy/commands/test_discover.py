@@ -11,17 +11,14 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
 
-from proxy.cli import main
+from tests.servers.command import pointsman
 from tests.servers.pointsman import COMMAND
 from tests.servers.ports import free_port
 from tests.servers.program import Program, until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from click.testing import Result
 
     from tests.servers.consul import ConsulAgent
     from tests.servers.etcd import EtcdServer
@@ -31,10 +28,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def name() -> str:
     return f"shown-{uuid.uuid4().hex[:8]}"
-
-
-def pointsman(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def shown(*arguments: object) -> Any:

@@ -6,11 +6,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
 
 from config.register import ConsulAgent, EtcdKey, OwnProbe, Register
-from proxy.cli import main
 from proxy.commands import register as module
+from tests.servers.command import pointsman
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def written(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Config:
             raise AssertionError(number)
 
     monkeypatch.setattr(module, "Provided", Provided)
-    done = CliRunner().invoke(main, ["register", *arguments, "--", "run", "--me"])
+    done = pointsman("register", *arguments, "--", "run", "--me")
     assert done.exit_code == 0, done.output
     return made[0]
 
@@ -88,7 +87,7 @@ def test_what_is_left_out_has_its_default(monkeypatch: pytest.MonkeyPatch):
 )
 def test_the_exit_status_is_what_a_shell_would_say(command: list[str], status: int):
     where = ["--consul", f"http://127.0.0.1:{free_port()}", "--service", "web", "--port", "9"]
-    assert CliRunner().invoke(main, ["register", *where, "--", *command]).exit_code == status
+    assert pointsman("register", *where, "--", *command).exit_code == status
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_the_exit_status_is_what_a_shell_would_say(command: list[str], status: i
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_usage(arguments: list[str], said: str):
-    done = CliRunner().invoke(main, ["register", *arguments])
+    done = pointsman("register", *arguments)
     assert done.exit_code == 2
     assert said in done.stderr
 
@@ -128,5 +127,5 @@ def test_bad_usage(arguments: list[str], said: str):
 def test_validate_takes_a_file_that_only_registers(tmp_path: Path):
     file = tmp_path / "register.yaml"
     file.write_text("register: {service: web, consul: {}, port: 80}")
-    done = CliRunner().invoke(main, ["validate", "-c", str(file)])
+    done = pointsman("validate", "-c", file)
     assert done.stdout == f"{file}: fine; 0 listeners, 0 services, 1 registration\n"
