@@ -99,7 +99,10 @@ def test_the_exit_status_is_what_a_shell_would_say(command: list[str], status: i
             ["--consul", "h:1", "--service", "web", "--port", "1"],
             "register.consul.address: must be the URL of a Consul",
         ),
-        (["--consul", "http://h", "--etcd", "http://h", "--service", "a", "--port", "1"], "one of consul, etcd or zookeeper"),
+        (
+            ["--consul", "http://h", "--etcd", "http://h", "--service", "a", "--port", "1"],
+            "one of consul, etcd or zookeeper",
+        ),
         (["--consul", "http://h", "--service", "a", "--port", "1", "--meta", "x"], "'x' must be KEY=VALUE"),
         (["--consul", "http://h", "--service", "a", "--port", "1", "--ttl", "x"], "register.ttl: must be a duration"),
         (["--consul", "http://h", "--service", "a", "--port", "70000"], "register.port: must be at most 65535"),
