@@ -176,6 +176,7 @@ _IN_RESPONSES: dict[bytes, tuple[int, Callable[[bytes], Any]]] = {
     b"proxy-authenticate": (DROP, _ignored),  # between a client and the proxy that it knows of
     b"proxy-authorization": (DROP, _ignored),
     b"te": (DROP, _ignored),
+    b"http2-settings": (DROP, _ignored),
     b"upgrade": (UPGRADE, _read_protocols),
     b"transfer-encoding": (CODING, _read_coding),
     b"content-length": (LENGTH, _read_length),
@@ -184,7 +185,6 @@ _IN_REQUESTS = {
     **_IN_RESPONSES,
     b"host": (HOST, read_host),
     b"expect": (EXPECT, _read_expectation),
-    b"http2-settings": (DROP, _ignored),
     b"max-forwards": (MAX_FORWARDS, _read_max_forwards),
     b"x-request-id": (REQUEST_ID, _read_request_id),
     # Anybody can write these (and X-Forwarded-*); only from proxies that are trusted are they passed on.

@@ -1,6 +1,6 @@
 """The same properties on streams that are bred for reaching new code, by atheris, which is libFuzzer for Python.
 
-    python -m tests.fuzz.coverage SECONDS [CORPUS]
+    python -m tests.fuzz.coverage SECONDS [CORPUS, or an option of libFuzzer's]
 
 CORPUS is a folder in which what reached new code is kept for the next time; without one, nothing is. An input is a byte
 that says what kind of stream it is, two for where it is cut, and the stream.

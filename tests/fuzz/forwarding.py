@@ -121,7 +121,7 @@ def _asked_for(request: Message) -> list[bytes]:
     asked = []
     for value in request.values(b"upgrade"):
         protocols = [protocol.strip(b" \t") for protocol in value.split(b",")]
-        if all(re.fullmatch(rb"[^\s()<>@,;:\\\"/[\]?={}]+(/[^\s()<>@,;:\\\"/[\]?={}]+)?", one) for one in protocols):
+        if all(re.fullmatch(rb"[\w!#$%&'*+.^`|~-]+(/[\w!#$%&'*+.^`|~-]+)?", one) for one in protocols):
             asked += protocols
     return [one for one in asked if not one.lower().startswith((b"h2c", b"h2", b"http/", b"tls/"))]
 

@@ -146,6 +146,7 @@ REQUESTS = {
     "closed": _get(b"GET / HTTP/1.1", b"Host: a\r\nConnection: close\r\n") + _GET,
     "Expect": _post(b"Expect: 100-continue\r\nContent-Length: 1\r\n", b"x") + _GOOD,
     "another expectation": _post(b"Expect: a\r\nContent-Length: 1\r\n", b"x"),
+    "an upgrade to what is no token": _get(b"GET / HTTP/1.1", b"Host: a\r\nConnection: upgrade\r\nUpgrade: h3\xa1\r\n"),
     "an upgrade": _get(b"GET / HTTP/1.1", b"Host: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n") + _GOOD,
     "many": _GOOD * 4 + _chunks(b"1\r\nx\r\n0\r\n\r\n") + _post(b"Content-Length: 1\r\n", b"x") + _GOOD,
 }  # fmt: skip

@@ -6,6 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis.internal.cache import LRUCache
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from proxy.http import bodies, fields
 from proxy.http.fields import BadMessageError
@@ -24,6 +27,17 @@ EXAMPLES = {"requests": 1500, "responses": 1200, "narrow limits": 400}
 CUTS = [1, 17, 19, 40, 41, 64]
 
 
+@pytest.fixture
+def the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Hypothesis draw no constants from the modules of ours that happen to be loaded, and to be as they are today.
+
+    It has no switch for that. With them, what is tried would change with every worker and with every change of ours.
+    """
+    monkeypatch.setattr(providers, "_get_local_constants", Constants)
+    monkeypatch.setattr(providers, "CONSTANTS_CACHE", LRUCache(1024))
+
+
+@pytest.mark.usefixtures("the_same_everywhere")
 @pytest.mark.parametrize("name", tries())
 def test_what_is_made_of_streams_that_nobody_thought_of(name: str) -> None:
     one = tries()[name]

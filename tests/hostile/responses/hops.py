@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tests.hostile.rows import OK_SENT, WHOLE, Response, of_length
 
-OF_THIS_HOP = b"Keep-Alive: timeout=5\r\nProxy-Connection: close\r\nTE: x\r\nProxy-Authenticate: Basic\r\n"
+OF_THIS_HOP = (
+    b"Keep-Alive: timeout=5\r\nProxy-Connection: close\r\nTE: x\r\nProxy-Authenticate: Basic\r\nHTTP2-Settings: AA\r\n"
+)
 
 
 def dropped(name: str, fields: bytes, *, kept: bool = True) -> Response:
