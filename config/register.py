@@ -11,7 +11,7 @@ from config.errors import listed
 from config.frozen import FrozenMapping, Model, Rule, one_of
 from config.registries.waits import Patience
 from config.statuses import Statuses
-from config.texts import ConsulUrl, EtcdPrefix, EtcdUrl, NotEmpty, Password, ProbeHost, ProbePath, Token
+from config.texts import ConsulUrl, EtcdPrefix, EtcdUrl, EurekaUrl, NotEmpty, Password, ProbeHost, ProbePath, Token
 from config.together import one_login, one_token
 from config.units import (
     Duration,
@@ -175,6 +175,31 @@ class EtcdKey(Model):
     )
 
 
+class EurekaApp(Model):
+    """An application in Eureka, whose name is the service's."""
+
+    rules = (one_login,)
+
+    urls: Annotated[tuple[EurekaUrl, ...], Field(min_length=1)] = Field(
+        default=("http://127.0.0.1:8761/eureka",),
+        description="The URLs of the servers' APIs, with their paths, as for discovery; they are tried in turn.",
+    )
+    username: NotEmpty | None = Field(
+        default=None, description="The user to ask as, by HTTP's basic authentication. Left out: none."
+    )
+    password: Password | None = Field(
+        default=None, description="The user's password. Write ${NAME} to take it from the environment."
+    )
+    password_file: PathText | None = Field(
+        default=None,
+        description="A file that holds the password, instead of password. A relative path starts at this file's "
+        "folder.",
+    )
+    timeout: PositiveDuration = Field(
+        default=5.0, description="How long an answer may take before the next server is asked."
+    )
+
+
 class Register(Model):
     """An instance of a service that this process registers: exactly one registry. For several, write a list."""
 
@@ -184,6 +209,7 @@ class Register(Model):
     service: NotEmpty = Field(description="The service's name in the registry.")
     consul: ConsulAgent | None = Field(default=None, description="Register with a Consul agent; {} takes its defaults.")
     etcd: EtcdKey | None = Field(default=None, description="Register in etcd; {} takes its defaults.")
+    eureka: EurekaApp | None = Field(default=None, description="Register in Eureka; {} takes its defaults.")
     id: NotEmpty | None = Field(
         default=None,
         description="The instance's identity in the registry. Left out: the service, the machine's name and the port.",

@@ -9,6 +9,7 @@ from yarl import URL
 
 from discovery.consul import ConsulRegistrar
 from discovery.etcd import EtcdRegistrar
+from discovery.eureka import EurekaRegistrar
 from discovery.here import address_towards, is_loopback
 from discovery.registry import RegistryError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from config.register import ConsulAgent, EtcdKey, Register
+    from config.register import ConsulAgent, EtcdKey, EurekaApp, Register
     from discovery.registrar import Registrar
 
 
@@ -80,6 +81,18 @@ def _etcd(wanted: Register, keys: EtcdKey) -> Target:
     return Target(registrar, keys.prefix or f"/services/{wanted.service}/", _places(*keys.endpoints))
 
 
+def _eureka(wanted: Register, keys: EurekaApp) -> Target:
+    registrar = EurekaRegistrar(
+        keys.urls,
+        username=keys.username or "",
+        password=_secret(keys.password),
+        password_file=keys.password_file,
+        ttl=wanted.ttl,
+        timeout=keys.timeout,
+    )
+    return Target(registrar, wanted.service, _places(*keys.urls))
+
+
 def _places(*urls: str) -> tuple[tuple[str, int], ...]:
     parsed = map(URL, urls)
     return tuple((url.host or "", url.port or 0) for url in parsed)
@@ -92,4 +105,5 @@ def _secret(value: SecretStr | None) -> str:
 _MAKERS: dict[str, Callable[[Register, Any], Target]] = {
     "consul": _consul,
     "etcd": _etcd,
+    "eureka": _eureka,
 }

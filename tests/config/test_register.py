@@ -83,9 +83,9 @@ def test_it_can_be_written_out_and_read_again():
 
 
 MISTAKES = {
-    "register: {service: web}": ["p.yaml:6: register: must have one of consul or etcd"],
+    "register: {service: web}": ["p.yaml:6: register: must have one of consul, etcd or eureka"],
     "register: {service: web, consul: {}, etcd: {}}": [
-        "p.yaml:6: register: has consul and etcd: keep one of consul or etcd"
+        "p.yaml:6: register: has consul and etcd: keep one of consul, etcd or eureka"
     ],
     "register: {consul: {}}": ["p.yaml:6: register.service: this key is required"],
     "register: []": ["p.yaml:6: register: must have at least one item"],
