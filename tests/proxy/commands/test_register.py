@@ -92,14 +92,17 @@ def test_the_exit_status_is_what_a_shell_would_say(command: list[str], status: i
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "say where to register: -c FILE, or one of consul or etcd"),
+        ([], "say where to register: -c FILE, or one of consul, etcd or eureka"),
         (["--consul", "http://h:1"], "say what to register: --service NAME"),
         (["--consul", "http://h:1", "--service", "web"], "the instance of web needs a port: give --port"),
         (
             ["--consul", "h:1", "--service", "web", "--port", "1"],
             "register.consul.address: must be the URL of a Consul",
         ),
-        (["--consul", "http://h", "--etcd", "http://h", "--service", "a", "--port", "1"], "one of consul or etcd"),
+        (
+            ["--consul", "http://h", "--etcd", "http://h", "--service", "a", "--port", "1"],
+            "one of consul, etcd or eureka",
+        ),
         (["--consul", "http://h", "--service", "a", "--port", "1", "--meta", "x"], "'x' must be KEY=VALUE"),
         (["--consul", "http://h", "--service", "a", "--port", "1", "--ttl", "x"], "register.ttl: must be a duration"),
         (["--consul", "http://h", "--service", "a", "--port", "70000"], "register.port: must be at most 65535"),
