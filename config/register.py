@@ -12,7 +12,7 @@ from config.frozen import FrozenMapping, Model, Rule, one_of
 from config.registries.waits import Patience
 from config.registries.zookeeper import CLIENT_PORT, Member, NodePath, Username, one_endpoint
 from config.statuses import Statuses
-from config.texts import ConsulUrl, EtcdPrefix, EtcdUrl, NotEmpty, Password, ProbeHost, ProbePath, Token
+from config.texts import ConsulUrl, EtcdPrefix, EtcdUrl, EurekaUrl, NotEmpty, Password, ProbeHost, ProbePath, Token
 from config.together import one_login, one_token
 from config.units import (
     Address,
@@ -214,6 +214,31 @@ class ZooKeeperNode(Model):
     )
 
 
+class EurekaApp(Model):
+    """An application in Eureka, whose name is the service's."""
+
+    rules = (one_login,)
+
+    urls: Annotated[tuple[EurekaUrl, ...], Field(min_length=1)] = Field(
+        default=("http://127.0.0.1:8761/eureka",),
+        description="The URLs of the servers' APIs, with their paths, as for discovery; they are tried in turn.",
+    )
+    username: NotEmpty | None = Field(
+        default=None, description="The user to ask as, by HTTP's basic authentication. Left out: none."
+    )
+    password: Password | None = Field(
+        default=None, description="The user's password. Write ${NAME} to take it from the environment."
+    )
+    password_file: PathText | None = Field(
+        default=None,
+        description="A file that holds the password, instead of password. A relative path starts at this file's "
+        "folder.",
+    )
+    timeout: PositiveDuration = Field(
+        default=5.0, description="How long an answer may take before the next server is asked."
+    )
+
+
 class Register(Model):
     """An instance of a service that this process registers: exactly one registry. For several, write a list."""
 
@@ -223,6 +248,7 @@ class Register(Model):
     service: NotEmpty = Field(description="The service's name in the registry.")
     consul: ConsulAgent | None = Field(default=None, description="Register with a Consul agent; {} takes its defaults.")
     etcd: EtcdKey | None = Field(default=None, description="Register in etcd; {} takes its defaults.")
+    eureka: EurekaApp | None = Field(default=None, description="Register in Eureka; {} takes its defaults.")
     zookeeper: ZooKeeperNode | None = Field(default=None, description="Register in ZooKeeper; {} takes its defaults.")
     id: NotEmpty | None = Field(
         default=None,

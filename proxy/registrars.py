@@ -10,6 +10,7 @@ from yarl import URL
 from config.registries.zookeeper import LONGEST_SESSION
 from discovery.consul import ConsulRegistrar
 from discovery.etcd import EtcdRegistrar
+from discovery.eureka import EurekaRegistrar
 from discovery.here import address_towards, is_loopback
 from discovery.registration import LEAVING
 from discovery.registry import RegistryError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from config.register import ConsulAgent, EtcdKey, Register, ZooKeeperNode
+    from config.register import ConsulAgent, EtcdKey, EurekaApp, Register, ZooKeeperNode
     from discovery.registrar import Registrar
 
 
@@ -88,6 +89,18 @@ def _etcd(wanted: Register, keys: EtcdKey) -> Target:
     return Target(registrar, keys.prefix or f"/services/{wanted.service}/", _places(*keys.endpoints))
 
 
+def _eureka(wanted: Register, keys: EurekaApp) -> Target:
+    registrar = EurekaRegistrar(
+        keys.urls,
+        username=keys.username or "",
+        password=_secret(keys.password),
+        password_file=keys.password_file,
+        ttl=wanted.ttl,
+        timeout=keys.timeout,
+    )
+    return Target(registrar, wanted.service, _places(*keys.urls), leaving=60.0)
+
+
 def _zookeeper(wanted: Register, keys: ZooKeeperNode) -> Target:
     registrar = ZooKeeperRegistrar(
         map(str, keys.hosts),
@@ -115,5 +128,6 @@ def _secret(value: SecretStr | None) -> str:
 _MAKERS: dict[str, Callable[[Register, Any], Target]] = {
     "consul": _consul,
     "etcd": _etcd,
+    "eureka": _eureka,
     "zookeeper": _zookeeper,
 }

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from discovery.catalog import Listed
 from discovery.eureka.entries import Entry, View, read_usable, show_name
 from discovery.eureka.poller import Account, Moment, Poller
 from discovery.instance import Instance, Snapshot
@@ -56,6 +57,13 @@ class EurekaRegistry:
         async with aclosing(self._poller.moments()) as moments:
             async for moment in moments:
                 yield reader.read(moment)
+
+    async def services(self, below: str) -> tuple[Listed, ...]:
+        """List the applications, or the virtual hosts, with their numbers of instances. Raises RegistryError."""
+        async with aclosing(self._poller.moments()) as moments:
+            store = (await anext(moments)).store
+            counts = store.vips(secure=self._view.secure) if self._by == "vip" else store.apps()
+        return tuple(Listed(name, count) for name, count in sorted(counts.items()) if name.isprintable())
 
 
 class _Reader:

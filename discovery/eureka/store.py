@@ -74,6 +74,14 @@ class Store:
         """Return the instances, of whichever applications, that serve a virtual host name."""
         return self._vips.get((secure, vip.lower()), {}).values()
 
+    def apps(self) -> dict[str, int]:
+        """Return how many instances each application has."""
+        return {app: len(entries) for app, entries in self._apps.items()}
+
+    def vips(self, *, secure: bool) -> dict[str, int]:
+        """Return how many instances serve each virtual host name."""
+        return {vip: len(entries) for (is_secure, vip), entries in self._vips.items() if is_secure == secure}
+
     def _put(self, entry: Entry, identity: str) -> None:
         self._remove(entry.app, identity)
         if len(self) >= INSTANCE_LIMIT:

@@ -39,6 +39,7 @@ class Spelling:
 SPELLINGS = {
     "consul": Spelling("address", "service"),
     "etcd": Spelling("endpoints", "prefix", several=True),
+    "eureka": Spelling("urls", "app", several=True),
     "zookeeper": Spelling("hosts", "path", several=True),
     "kubernetes": Spelling("kubeconfig", "service"),
     "dns": Spelling("servers", "name", several=True),

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from config.model import Config
 
 # The key of each registry that its option on the command line stands for, and whether there may be several of it.
-ADDRESSES = {"consul": ("address", False), "etcd": ("endpoints", True), "zookeeper": ("hosts", True)}
+ADDRESSES = {
+    "consul": ("address", False),
+    "etcd": ("endpoints", True),
+    "eureka": ("urls", True),
+    "zookeeper": ("hosts", True),
+}
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)  # first the instance is taken out, then they are passed on
 PASSED_ON = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGALRM, signal.SIGCONT)

@@ -84,9 +84,9 @@ def test_it_can_be_written_out_and_read_again():
 
 
 MISTAKES = {
-    "register: {service: web}": ["p.yaml:6: register: must have one of consul, etcd or zookeeper"],
+    "register: {service: web}": ["p.yaml:6: register: must have one of consul, etcd, eureka or zookeeper"],
     "register: {service: web, consul: {}, etcd: {}}": [
-        "p.yaml:6: register: has consul and etcd: keep one of consul, etcd or zookeeper"
+        "p.yaml:6: register: has consul and etcd: keep one of consul, etcd, eureka or zookeeper"
     ],
     "register: {consul: {}}": ["p.yaml:6: register.service: this key is required"],
     "register: []": ["p.yaml:6: register: must have at least one item"],

@@ -9,6 +9,7 @@ import aiohttp
 
 from discovery.consul import ConsulRegistrar, ConsulRegistry
 from discovery.etcd import EtcdRegistrar, EtcdRegistry
+from discovery.eureka import EurekaRegistrar, EurekaRegistry
 from discovery.zookeeper import ZooKeeperRegistrar, ZooKeeperRegistry
 from tests.discovery.watching import watching
 from tests.servers.ports import free_port
@@ -16,6 +17,7 @@ from tests.servers.ports import free_port
 if TYPE_CHECKING:
     from discovery.registrar import Registrar
     from tests.servers.etcd import EtcdServer
+    from tests.servers.eureka import EurekaServer
     from tests.servers.zookeeper import ZooKeeperServer
 
 
@@ -108,3 +110,21 @@ class InZooKeeper(Place):
 
     def nobody(self) -> Registrar:
         return ZooKeeperRegistrar([f"127.0.0.1:{free_port()}"], timeout=0.2)
+
+
+class InEureka(Place):
+    def __init__(self, server: EurekaServer) -> None:
+        self.server = server
+        self.service = f"WEB-{uuid.uuid4().hex[:8].upper()}"
+
+    def registrar(self, **options: Any) -> Registrar:
+        return EurekaRegistrar([self.server.address], **options)
+
+    def watch(self) -> Any:
+        return watching(EurekaRegistry([self.server.address], interval=0.05), self.service)
+
+    async def forget(self, identity: str) -> None:
+        self.server.deregister(self.service, identity)
+
+    def nobody(self) -> Registrar:
+        return EurekaRegistrar([f"http://127.0.0.1:{free_port()}/eureka"])

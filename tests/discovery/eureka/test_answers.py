@@ -301,3 +301,17 @@ async def test_all_watches_hear_of_a_failure_and_begin_anew_together():
             assert not (await first(again)).continuous
             assert (await first(again)).continuous
     assert script.asked.count("apps") == 2
+
+
+async def test_what_a_server_holds_is_listed():
+    full = apps("UP_3_", application=[
+        {"name": "WEB", "instance": [one("a", vipAddress="w,x"), one("b", vipAddress="w", secureVipAddress="s")]},
+        {"name": "API", "instance": one("a")}])  # fmt: skip
+    async with scripted(full) as (script, _):
+        found = [
+            await EurekaRegistry(script.urls, by=by, secure=secure).services("")  # type: ignore[arg-type]
+            for by, secure in (("app", False), ("vip", False), ("vip", True))
+        ]
+    assert [[(one.name, one.instances) for one in listed] for listed in found] == [
+        [("API", 1), ("WEB", 2)], [("w", 2), ("x", 1)], [("s", 1)],
+    ]  # fmt: skip

@@ -93,7 +93,7 @@ def test_the_exit_status_is_what_a_shell_would_say(command: list[str], status: i
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "say where to register: -c FILE, or one of consul, etcd or zookeeper"),
+        ([], "say where to register: -c FILE, or one of consul, etcd, eureka or zookeeper"),
         (["--consul", "http://h:1"], "say what to register: --service NAME"),
         (["--consul", "http://h:1", "--service", "web"], "the instance of web needs a port: give --port"),
         (
@@ -102,7 +102,7 @@ def test_the_exit_status_is_what_a_shell_would_say(command: list[str], status: i
         ),
         (
             ["--consul", "http://h", "--etcd", "http://h", "--service", "a", "--port", "1"],
-            "one of consul, etcd or zookeeper",
+            "one of consul, etcd, eureka or zookeeper",
         ),
         (["--consul", "http://h", "--service", "a", "--port", "1", "--meta", "x"], "'x' must be KEY=VALUE"),
         (["--consul", "http://h", "--service", "a", "--port", "1", "--ttl", "x"], "register.ttl: must be a duration"),
