@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +28,6 @@ from tests.workers import Scheduling, longest_first, workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from xdist.remote import Producer
 
@@ -264,20 +266,16 @@ def docker_programs(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def docker(
-    docker_programs: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[docker_server.DockerEngine]:
+def docker(docker_programs: Path, request: pytest.FixtureRequest) -> Iterator[docker_server.DockerEngine]:
     """One Docker Engine for all tests: each runs containers with labels of its own, and leaves the engine alone."""
-    with _opened(request, docker_server.DockerEngine(tmp_path_factory.mktemp("docker"))) as engine:
+    with short_folder() as folder, _opened(request, docker_server.DockerEngine(folder)) as engine:
         yield engine
 
 
 @pytest.fixture
-def own_docker(
-    docker_programs: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[docker_server.DockerEngine]:
+def own_docker(docker_programs: Path, request: pytest.FixtureRequest) -> Iterator[docker_server.DockerEngine]:
     """A Docker Engine for one test, which may kill it, freeze it and start it again; its containers go on meanwhile."""
-    with _opened(request, docker_server.DockerEngine(tmp_path, live_restore=True)) as engine:
+    with short_folder() as folder, _opened(request, docker_server.DockerEngine(folder, live_restore=True)) as engine:
         yield engine
 
 
@@ -289,13 +287,21 @@ def swarm(docker: docker_server.DockerEngine) -> docker_server.DockerEngine:
 
 
 @pytest.fixture
-def own_swarm(
-    docker_programs: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[docker_server.DockerEngine]:
+def own_swarm(docker_programs: Path, request: pytest.FixtureRequest) -> Iterator[docker_server.DockerEngine]:
     """A manager for one test, which may do with it what it likes."""
-    with _opened(request, docker_server.DockerEngine(tmp_path)) as engine:
+    with short_folder() as folder, _opened(request, docker_server.DockerEngine(folder)) as engine:
         engine.make_swarm()
         yield engine
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path: containerd's sockets lie deep below it, and a path of theirs may have 106 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
