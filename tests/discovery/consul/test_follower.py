@@ -109,7 +109,8 @@ async def test_a_change_of_one_among_many_is_noticed_over_few_connections(crowde
                 await asyncio.to_thread(put, crowded, number, weight)
                 await eventually(lambda: (number, weight) in crowd.moments)  # noqa: B023
                 delays[kind].append(crowd.moments[number, weight] - asked)
-        assert connections(crowded) <= OWN + 2 + READERS
+        # The agent takes its time to see that the last registrations, each with a connection of its own, are over.
+        await eventually(lambda: connections(crowded) <= OWN + 2 + READERS)
         assert all(not keeper.error for keeper in crowd.keepers)
     print(f"\n{CHANGES} changes among {SERVICES} services; milliseconds from asking for it to its publication:")
     print(f"{'':<22} {'p50':>8} {'p99':>8} {'worst':>8}")
