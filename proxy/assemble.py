@@ -32,8 +32,9 @@ from proxy.routes import Route, Router
 from proxy.service import Service, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from balancers.pool import Record
     from config import model, traffic
     from discovery.instance import Snapshot
     from proxy.access_log.access_log import AccessLog
@@ -119,7 +120,7 @@ def _listener(
     forwarded = levels.forwarded(config, wanted)
     options = ListenerOptions(
         limits=_head_limits(limits),
-        timeouts=_timeouts(levels.timeouts(config, wanted), config.retries),
+        timeouts=timeouts_of(levels.timeouts(config, wanted), config.retries),
         forwarding=Forwarding(
             levels.trusted_proxies(config, wanted),
             x_forwarded=forwarded in ("x_forwarded", "both"),
@@ -143,12 +144,13 @@ def _terms(config: model.Config, listener: model.Listener, service: Service) -> 
     wanted = config.services[service.name]
     return Terms(
         service,
-        _timeouts(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
+        timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
         levels.limits(config, listener, wanted).body or NEVER,
     )
 
 
-def _timeouts(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
+def timeouts_of(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
+    """Make the time-outs of requests."""
     return Timeouts(
         request_head=wanted.request_head,
         body_idle=wanted.body_idle or NEVER,
@@ -161,7 +163,8 @@ def _timeouts(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
     )
 
 
-def _retry_policy(wanted: traffic.Retries) -> RetryPolicy:
+def retry_policy(wanted: traffic.Retries) -> RetryPolicy:
+    """Say what is tried again."""
     return RetryPolicy(
         attempts=wanted.attempts,
         on_reset=wanted.on.reset,
@@ -181,23 +184,10 @@ def _service(
     journal: Journal,
     state: StateFolder | None,
 ) -> Service:
-    probe, passive = wanted.health.probe, wanted.health.passive
+    probe = wanted.health.probe
     source = random.Random()
-    thresholds = Thresholds(
-        rise=probe.rise if probe else 1,
-        fall=probe.fall if probe else 1,
-        must_pass_first=probe is not None and probe.initial == "fail",
-        consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
-        consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
-        base_ejection_time=passive.base_ejection_time,
-    )
-    pool = Pool(
-        find(wanted.balancer.type, wanted.balancer.options, time.monotonic),
-        source,
-        panic_threshold=wanted.health.panic_threshold,
-        max_ejection=passive.max_ejection_percent,
-        thresholds=thresholds,
-        record=lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason),
+    pool = pool_of(
+        wanted, source, time.monotonic, lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason)
     )
     timeouts, limits = levels.timeouts(config, service=wanted), levels.limits(config, service=wanted)
     retries = levels.retries(config, wanted)
@@ -212,13 +202,34 @@ def _service(
             keepalive=timeouts.upstream_keepalive or NEVER,
         ),
         Prober(_probe(probe), source) if probe else None,
-        retries=_retry_policy(retries),
+        retries=retry_policy(retries),
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
     )
     service.ready_from_state = config.ready_from_state
     service.sources = tuple(_sources(service, wanted, journal, state))
     return service
+
+
+def pool_of(wanted: model.Service, source: random.Random, clock: Callable[[], float], record: Record) -> Pool:
+    """Make a service's pool, with its policy; a simulation has the same, by a clock of its own."""
+    probe, passive = wanted.health.probe, wanted.health.passive
+    thresholds = Thresholds(
+        rise=probe.rise if probe else 1,
+        fall=probe.fall if probe else 1,
+        must_pass_first=probe is not None and probe.initial == "fail",
+        consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
+        consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
+        base_ejection_time=passive.base_ejection_time,
+    )
+    return Pool(
+        find(wanted.balancer.type, wanted.balancer.options, clock),
+        source,
+        panic_threshold=wanted.health.panic_threshold,
+        max_ejection=passive.max_ejection_percent,
+        thresholds=thresholds,
+        record=record,
+    )
 
 
 def _sources(service: Service, wanted: model.Service, journal: Journal, state: StateFolder | None) -> Iterator[Source]:
