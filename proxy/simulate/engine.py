@@ -65,19 +65,20 @@ class Engine:
         self._restarts: Counter[str] = Counter()
         self._addresses = 0
         self._arrivals: Iterator[float] = iter(())
+        self._coming = False  # one more request
         self._progress: Callable[[int], None] = lambda done: None
         self._areas: list[float] = []
         self._build()
-        self._sidecars = [self._sidecar(number, balancer) for number in range(scenario.proxies)]
+        self.sidecars = [self._sidecar(number, balancer) for number in range(scenario.proxies)]
         spread = Random(f"{scenario.seed} registry")
-        self._delays = [scenario.registry.delay + scenario.registry.spread * spread.random() for _ in self._sidecars]
+        self._delays = [scenario.registry.delay + scenario.registry.spread * spread.random() for _ in self.sidecars]
 
     def run(self, progress: Callable[[int], None] = lambda done: None) -> None:
         """Let it happen; `progress` is told every so often how many requests have come since it was told last."""
         self._progress = progress
         clock, scenario = self.clock, self.scenario
         snapshot = self._snapshot()
-        for sidecar in self._sidecars:
+        for sidecar in self.sidecars:
             sidecar.follow(snapshot)
         for event in scenario.events:
             clock.at(event.at, self._begins, event)
@@ -96,17 +97,13 @@ class Engine:
         self._next()
         clock.run(self.duration)
         self._end_figures()
-        still_coming = scenario.requests is not None and scenario.duration is None
-        clock.run(
-            self.duration + PATIENCE,
-            lambda: self.recording.open > 0 or (still_coming and self.recording.begun < (scenario.requests or 0)),
-        )
+        clock.run(self.duration + PATIENCE, lambda: self._coming or self.recording.open > 0)
         progress(self.recording.begun % _STEP)
 
     @property
     def retries(self) -> int:
         """How many requests were tried again, all told."""
-        return sum(sidecar.retries for sidecar in self._sidecars)
+        return sum(sidecar.retries for sidecar in self.sidecars)
 
     # The world.
 
@@ -166,7 +163,7 @@ class Engine:
     def _published(self) -> None:
         """Let each proxy know who is registered now, as soon as it may."""
         snapshot = self._snapshot()
-        for sidecar, delay in zip(self._sidecars, self._delays, strict=True):
+        for sidecar, delay in zip(self.sidecars, self._delays, strict=True):
             if delay:
                 self.clock.at(self.clock.now + delay, sidecar.follow, snapshot)
             else:
@@ -180,14 +177,16 @@ class Engine:
     def _next(self) -> None:
         """Plan the next arrival."""
         scenario, begun = self.scenario, self.recording.begun
+        self._coming = False
         if scenario.requests is not None and begun >= scenario.requests:
             return
         time = next(self._arrivals, None)
         if time is not None and (scenario.duration is None or time < scenario.duration):
             self.clock.at(time, self._arrive)
+            self._coming = True
 
     def _arrive(self, _: None) -> None:
-        sidecars, recording = self._sidecars, self.recording
+        sidecars, recording = self.sidecars, self.recording
         recording.begun += 1
         if recording.begun % _STEP == 0:
             self._progress(_STEP)
@@ -196,7 +195,7 @@ class Engine:
         self._next()
 
     def _sweep(self, _: None) -> None:
-        for sidecar in self._sidecars:
+        for sidecar in self.sidecars:
             sidecar.sweep()
         self.clock.at(self.clock.now + SWEEP, self._sweep)
 

@@ -86,7 +86,8 @@ def parts_of(scenario: Scenario, endpoints: Sequence[EndpointFigures]) -> list[t
     rows = [
         (f"{group}, each of {len(places)}" if len(places) > 1 else group, places) for group, places in groups.items()
     ]
-    return rows + [(one.name, [place]) for place, one in enumerate(endpoints) if one.name in named][:MOST_ROWS]
+    told = [(one.name, [place]) for place, one in enumerate(endpoints) if one.name in named and one.name not in groups]
+    return rows + told[:MOST_ROWS]
 
 
 def special(scenario: Scenario) -> set[str]:
