@@ -176,6 +176,27 @@ def retry_policy(wanted: traffic.Retries) -> RetryPolicy:
     )
 
 
+def pool_of(wanted: model.Service, source: random.Random, clock: Callable[[], float], record: Record) -> Pool:
+    """Make a service's pool, with its policy; a simulation has the same, by a clock of its own."""
+    probe, passive = wanted.health.probe, wanted.health.passive
+    thresholds = Thresholds(
+        rise=probe.rise if probe else 1,
+        fall=probe.fall if probe else 1,
+        must_pass_first=probe is not None and probe.initial == "fail",
+        consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
+        consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
+        base_ejection_time=passive.base_ejection_time,
+    )
+    return Pool(
+        find(wanted.balancer.type, wanted.balancer.options, clock),
+        source,
+        panic_threshold=wanted.health.panic_threshold,
+        max_ejection=passive.max_ejection_percent,
+        thresholds=thresholds,
+        record=record,
+    )
+
+
 def _service(
     name: str,
     wanted: model.Service,
@@ -184,8 +205,7 @@ def _service(
     journal: Journal,
     state: StateFolder | None,
 ) -> Service:
-    probe = wanted.health.probe
-    source = random.Random()
+    probe, source = wanted.health.probe, random.Random()
     pool = pool_of(
         wanted, source, time.monotonic, lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason)
     )
@@ -209,27 +229,6 @@ def _service(
     service.ready_from_state = config.ready_from_state
     service.sources = tuple(_sources(service, wanted, journal, state))
     return service
-
-
-def pool_of(wanted: model.Service, source: random.Random, clock: Callable[[], float], record: Record) -> Pool:
-    """Make a service's pool, with its policy; a simulation has the same, by a clock of its own."""
-    probe, passive = wanted.health.probe, wanted.health.passive
-    thresholds = Thresholds(
-        rise=probe.rise if probe else 1,
-        fall=probe.fall if probe else 1,
-        must_pass_first=probe is not None and probe.initial == "fail",
-        consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
-        consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
-        base_ejection_time=passive.base_ejection_time,
-    )
-    return Pool(
-        find(wanted.balancer.type, wanted.balancer.options, clock),
-        source,
-        panic_threshold=wanted.health.panic_threshold,
-        max_ejection=passive.max_ejection_percent,
-        thresholds=thresholds,
-        record=record,
-    )
 
 
 def _sources(service: Service, wanted: model.Service, journal: Journal, state: StateFolder | None) -> Iterator[Source]:

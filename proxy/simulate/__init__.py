@@ -20,5 +20,5 @@ What is told of it:
     results.py       the figures, and how far policies lie apart
     table.py         as tables for a terminal
     report.py        as an HTML page; plots.py draws its plots
-    command.py       `pointsman simulate`
+    command.py       `pointsman simulate`; comparing.py does what it says
 """
