@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SAMPLES = 120  # pieces that the time is cut into for plots
 PATIENCE = 600.0  # seconds after the last arrival until what is then under way is given up
 _TOLD_MOST = 1000  # changes of health that are kept with their reasons
+_MOST_SWEEPS = 20_000  # in a long time they are further apart than in a proxy, four seconds at most
 _STEP = 2000  # requests from one word of progress to the next
 
 
@@ -50,6 +51,7 @@ class Engine:
         self.queues: list[list[float]] = []  # of each piece of time: the requests in each endpoint, on average
         self.endpoints: tuple[EndpointFigures, ...] = ()
         self.lengths: tuple[float, ...] = ()  # see Spread.at_least
+        self._pause = max(SWEEP, end / _MOST_SWEEPS)
         self._rates = rates
         self._random = Random(f"{scenario.seed} arrivals")
         self._work = Random(f"{scenario.seed} work").random
@@ -89,7 +91,7 @@ class Engine:
             clock.at(rollout.at, self._roll, (rollout, names))
         if scenario.warmup:
             clock.at(scenario.warmup, self._begin_figures)
-        clock.at(SWEEP, self._sweep)
+        clock.at(self._pause, self._sweep)
         self._areas = [0.0] * len(self.tallies)
         for piece in range(1, SAMPLES + 1):
             clock.at(self.duration * piece / SAMPLES, self._sample)
@@ -197,7 +199,7 @@ class Engine:
     def _sweep(self, _: None) -> None:
         for sidecar in self.sidecars:
             sidecar.sweep()
-        self.clock.at(self.clock.now + SWEEP, self._sweep)
+        self.clock.at(self.clock.now + self._pause, self._sweep)
 
     def _begin_figures(self, _: None) -> None:
         for tally in self.tallies.values():

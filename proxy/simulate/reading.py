@@ -16,7 +16,7 @@ from config.schema import schema as schema_of
 from config.source import read
 from config.units import Int, PositiveDuration, format_duration, show
 from proxy.simulate.arrivals import Rates
-from proxy.simulate.world import MOST_REQUESTS, NOT_SIMULATED, Arrivals, Scenario
+from proxy.simulate.world import LONGEST, MOST_ENDPOINTS, MOST_REQUESTS, NOT_SIMULATED, Arrivals, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -136,6 +136,9 @@ def _check_length(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(("arrivals",), text, "shorten the duration, or give requests")
     if duration is not None and rates.count(duration) < 1:
         yield Problem(("arrivals",), "must bring at least one request within the duration")
+    if end is not None and end > LONGEST:
+        at = ("duration",) if end == duration else ("requests",)
+        yield Problem(at, f"must be over within {format_duration(LONGEST)}, not after {format_duration(round(end))}")
     if warmup and end and warmup >= end:
         yield Problem(("warmup",), f"must be over before the end, at {format_duration(round(end, 3))}")
 
@@ -148,11 +151,13 @@ def _check_names(data: Mapping[str, Any]) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     for name, group in groups.items():
         count = group.get("count", 1) if isinstance(group, dict) else 1
-        for one in names_of(name, count if isinstance(count, int) and count <= 10_000 else 1):
+        for one in names_of(name, count if isinstance(count, int) and count <= MOST_ENDPOINTS else 1):
             other = owners.setdefault(one, name)
             if other != name:
                 yield Problem(("endpoints", name), f"has an endpoint of the same name as {other}: {one}")
                 break
+    if len(owners) > MOST_ENDPOINTS:
+        yield Problem(("endpoints",), f"must be {MOST_ENDPOINTS} endpoints at most, not {len(owners)}")
     known = {*groups, *owners}
     for key in ("events", "rollouts"):
         for place, one in enumerate(_list(data.get(key))):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from proxy.simulate.results import Outcome, Report
-    from proxy.simulate.world import Event, Rollout
+    from proxy.simulate.world import Event, RateChange, Rollout
 
 _MOST_BARS = 60  # endpoints that each have a bar of their own
 _MOST_TOLD = 40  # changes of health that are listed of each policy
@@ -85,12 +85,13 @@ def _how_much(report: Report) -> str:
 
 
 def _what_happens(report: Report) -> str:
-    told = [_told(event) for event in report.scenario.events] + [_rolled(one) for one in report.scenario.rollouts]
-    changes = report.scenario.arrivals.changes
-    told += [f"{format_duration(change.at)}: {change.rate:g} requests a second" for change in changes]
-    if not told:
-        return ""
-    return f'<h2>What happens</h2><ul class="how">{"".join(f"<li>{escape(text)}</li>" for text in told)}</ul>'
+    scenario = report.scenario
+    told = [(0.0, f"{scenario.arrivals.rate:g} requests a second")]
+    told += [(one.at, f"{format_duration(one.at)}: {_ramp(one)}") for one in scenario.arrivals.changes]
+    told += [(event.at, _told(event)) for event in scenario.events]
+    told += [(rollout.at, _rolled(rollout)) for rollout in scenario.rollouts]
+    items = "".join(f"<li>{escape(text)}</li>" for _, text in sorted(told))
+    return f'<h2>What happens</h2><ul class="how">{items}</ul>'
 
 
 def _quantiles(report: Report) -> str:
@@ -286,6 +287,11 @@ def _bands(report: Report) -> list[plots.Band]:
         lasting = batches * (rollout.drain + rollout.start) + (batches - 1) * rollout.pause
         bands.append(plots.Band(rollout.at, rollout.at + lasting, _rolled(rollout)))
     return bands
+
+
+def _ramp(change: RateChange) -> str:
+    within = f", reached within {format_duration(change.over)}" if change.over else ""
+    return f"{change.rate:g} requests a second{within}"
 
 
 def _told(event: Event) -> str:

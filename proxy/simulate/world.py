@@ -25,9 +25,11 @@ from config.texts import ServiceName
 from config.units import Duration, Int, PositiveDuration, Share, is_number, parse_duration, show
 
 MOST_REQUESTS = 10_000_000
+MOST_ENDPOINTS = 10_000
+LONGEST = 86400.0  # seconds of virtual time
 FASTEST = 1_000_000.0  # requests a second
 MOST_TIMES = 1_000_000.0  # that something may be slower
-MOST_PROXIES, MOST_ALIKE = 100, 10_000
+MOST_PROXIES = 100
 # What a service of the configuration has and a simulation has not: its registry, its sockets, its clients.
 NOT_SIMULATED = ("discovery", "balancer", "guard", "limits", "subset", "sticky", "overrides")
 DISTRIBUTIONS = ("constant", "exponential", "normal", "lognormal", "bimodal")
@@ -158,7 +160,7 @@ class Failures(Model):
 class Group(Model):
     """One endpoint, or several that are alike."""
 
-    count: Annotated[Int, Field(ge=1, le=MOST_ALIKE)] = Field(
+    count: Annotated[Int, Field(ge=1, le=MOST_ENDPOINTS)] = Field(
         default=1, description="How many there are; more than one are called NAME-1, NAME-2 and so on; 1 to 10000."
     )
     service_time: ServiceTime = Field(description="How long one works on a request.")
@@ -271,7 +273,7 @@ class Rollout(Model):
 
     at: Duration = Field(description="When it begins.")
     endpoints: Names = Field(description="Who is restarted: a name, or a list of them; a group's name is all of it.")
-    at_once: Annotated[Int, Field(ge=1, le=MOST_ALIKE)] = Field(
+    at_once: Annotated[Int, Field(ge=1, le=MOST_ENDPOINTS)] = Field(
         default=1, description="How many at a time; 1 to 10000."
     )
     drain: Duration = Field(
@@ -312,7 +314,7 @@ class Scenario(Model):
         "The first is what the others are measured against. --policy on the command line takes their place.",
     )
     duration: PositiveDuration | None = Field(
-        default=None, description="How long requests come; what is under way then is waited for."
+        default=None, description="How long requests come, a day at most; what is under way then is waited for."
     )
     requests: Annotated[Int, Field(ge=1, le=MOST_REQUESTS)] | None = Field(
         default=None,

@@ -117,6 +117,13 @@ class TestProbes:
         engine = ran(text + "events: [{at: 3.5s, until: 8.5s, endpoints: a, stalled: true}]\n")
         assert engine.recording.told == []
 
+    def test_a_probe_waits_its_turn(self) -> None:
+        """So one that has too much to do fails its probes, and those of the others that get its share may follow."""
+        text = self.PROBED + "passive: {enabled: false}}}\n" + EVEN.replace("a: {", "a: {concurrency: 1, ")
+        busy = ran(text.replace("a: {concurrency: 1, service_time: 50ms}", "a: {concurrency: 1, service_time: 1s}"))
+        assert busy.recording.told[0][2:4] == ("ejected", "a")
+        assert "no answer in time" in busy.recording.told[0][4]
+
     def test_errors_meet_probes_only_where_it_is_said(self) -> None:
         event = "events: [{at: 3s, endpoints: a, failures: {errors: 100%, probes: %s}}]\n"
         for probes, ejected in (("false", 0), ("true", 1)):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from balancers.policies import names
@@ -52,6 +56,13 @@ MISTAKES = {
     ],
     EVEN.replace("duration: 10s", "requests: 5").replace("rate: 10,", "rate: 0,"): [
         "s.yaml:2: arrivals: must bring 5 requests in the end: its last rate is 0"
+    ],
+    EVEN.replace("10s", "2d"): ["s.yaml:1: duration: must be over within 1d, not after 2d"],
+    EVEN.replace("duration: 10s", "requests: 1000000"): [
+        "s.yaml:1: requests: must be over within 1d, not after 1d3h46m40s"
+    ],
+    EVEN.replace("a: {", "a: {count: 9999, ").replace("b: {", "b: {count: 2, "): [
+        "s.yaml:3: endpoints: must be 10000 endpoints at most, not 10001"
     ],
     EVEN.replace("even", "odd"): ["s.yaml:2: arrivals.process: must be poisson or even, not 'odd'"],
     EVEN.replace("even", "even, changes: [{at: 5s, rate: 1, over: 5s}, {at: 7s, rate: 2}]"): [
@@ -122,6 +133,35 @@ def test_mistakes_are_told_all_at_once_with_line_and_key(text: str, errors: list
         assert len(found) == 1
     else:
         assert found == errors
+
+
+PIECES = [None, True, -1, 0, 0.5, 1e9, "", "a", "1s", "50%", "poisson", [], ["a"], {}, {"at": 1}, [{"at": "1s"}]]
+
+
+def places_in(data: Any) -> list[tuple[Any, Any]]:
+    found = []
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        found.append((data, key))
+        if isinstance(value, dict | list):
+            found += places_in(value)
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_is_written_is_a_scenario_or_a_mistake(data: st.DataObject) -> None:
+    written = yaml.safe_load(WORLD.format(seed=1, proxies=2, until=3, what="slower: 2", batch=1))
+    for _ in range(data.draw(st.integers(1, 3))):
+        places = places_in(written)
+        holder, key = places[data.draw(st.integers(0, len(places) - 1))]
+        holder[key] = copy.deepcopy(data.draw(st.sampled_from(PIECES)))
+    text = yaml.safe_dump(written)
+    told = ""
+    try:
+        scenario(text)
+    except ConfigError as error:
+        told = str(error)
+    assert "must be another value than" not in told
 
 
 def test_a_file_that_is_not_there() -> None:

@@ -124,7 +124,7 @@ class TestPage:
             ET.fromstring(one)
         titles = re.findall("<h2>(.*?)</h2>", written)
         assert titles == [
-            "By how much", "Latency by quantile", "Latency over time", "Queues over time",
+            "By how much", "What happens", "Latency by quantile", "Latency over time", "Queues over time",
             "How often an endpoint has so many requests or more", "Share of the requests by endpoint", "Endpoints",
         ]  # fmt: skip
         assert len(drawn) == 1 + 2 + 2 + 1 + 2
