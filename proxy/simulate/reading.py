@@ -137,8 +137,10 @@ def _check_length(data: Mapping[str, Any]) -> Iterator[Problem]:
     if duration is not None and rates.count(duration) < 1:
         yield Problem(("arrivals",), "must bring at least one request within the duration")
     if end is not None and end > LONGEST:
-        at = ("duration",) if end == duration else ("requests",)
-        yield Problem(at, f"must be over within {format_duration(LONGEST)}, not after {format_duration(round(end))}")
+        key = "duration" if end == duration else "requests"
+        yield Problem(
+            (key,), f"must be over within {format_duration(LONGEST)}, not after {format_duration(round(end))}"
+        )
     if warmup and end and warmup >= end:
         yield Problem(("warmup",), f"must be over before the end, at {format_duration(round(end, 3))}")
 

@@ -97,6 +97,19 @@ class TestEvents:
         assert failures(engine) == {"5xx": 5}
         assert engine.recording.happened["ejected"] == 1
 
+    def test_an_answer_between_them_forgives_errors(self) -> None:
+        """Four in a row, three that go well, and four in a row: not five."""
+        errors = "endpoints: a, failures: {errors: 100%}"
+        engine = ran(EVEN + f"events: [{{at: 1.95s, until: 2.75s, {errors}}}, {{at: 3.35s, until: 4.15s, {errors}}}]\n")
+        assert failures(engine) == {"5xx": 8}
+        assert engine.recording.happened["ejected"] == 0
+
+    def test_time_outs_eject(self) -> None:
+        text = EVEN + "events: [{at: 2s, until: 9s, endpoints: a, failures: {hangs: 100%}}]\n"
+        engine = ran("service: {timeouts: {response_head: 100ms}}\n" + text)
+        assert failures(engine) == {"timeout": 5}
+        assert engine.recording.happened["ejected"] == 1
+
     def test_latency_is_told_to_the_policy(self) -> None:
         engine = ran(EVEN.replace("  a: {service_time: 50ms}", "  a: {service_time: 250ms}"), "peak_ewma")
         assert engine.endpoints[0].share < 0.2
