@@ -120,7 +120,7 @@ def _listener(
     forwarded = levels.forwarded(config, wanted)
     options = ListenerOptions(
         limits=_head_limits(limits),
-        timeouts=timeouts_of(levels.timeouts(config, wanted), config.retries),
+        timeouts=_timeouts(levels.timeouts(config, wanted), config.retries),
         forwarding=Forwarding(
             levels.trusted_proxies(config, wanted),
             x_forwarded=forwarded in ("x_forwarded", "both"),
@@ -144,13 +144,12 @@ def _terms(config: model.Config, listener: model.Listener, service: Service) -> 
     wanted = config.services[service.name]
     return Terms(
         service,
-        timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
+        _timeouts(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
         levels.limits(config, listener, wanted).body or NEVER,
     )
 
 
-def timeouts_of(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
-    """Make the time-outs of requests."""
+def _timeouts(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
     return Timeouts(
         request_head=wanted.request_head,
         body_idle=wanted.body_idle or NEVER,
@@ -163,8 +162,7 @@ def timeouts_of(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
     )
 
 
-def retry_policy(wanted: traffic.Retries) -> RetryPolicy:
-    """Say what is tried again."""
+def _retry_policy(wanted: traffic.Retries) -> RetryPolicy:
     return RetryPolicy(
         attempts=wanted.attempts,
         on_reset=wanted.on.reset,
@@ -197,6 +195,11 @@ def pool_of(wanted: model.Service, source: random.Random, clock: Callable[[], fl
     )
 
 
+def tries_of(timeouts: traffic.Timeouts, retries: traffic.Retries) -> tuple[Timeouts, RetryPolicy]:
+    """Say how long a try may take, and what is tried again, for a simulation."""
+    return _timeouts(timeouts, retries), _retry_policy(retries)
+
+
 def _service(
     name: str,
     wanted: model.Service,
@@ -222,7 +225,7 @@ def _service(
             keepalive=timeouts.upstream_keepalive or NEVER,
         ),
         Prober(_probe(probe), source) if probe else None,
-        retries=retry_policy(retries),
+        retries=_retry_policy(retries),
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
     )

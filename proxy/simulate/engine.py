@@ -10,7 +10,7 @@ from config.levels import over
 from config.traffic import Retries, Timeouts
 from discovery.instance import Instance, Snapshot
 from proxy.application import SWEEP
-from proxy.assemble import pool_of, retry_policy, timeouts_of
+from proxy.assemble import pool_of, tries_of
 from proxy.http.retries import RetryBudget
 from proxy.simulate.arrivals import Crowd, Rates
 from proxy.simulate.clockwork import Clockwork
@@ -140,6 +140,7 @@ class Engine:
     def _sidecar(self, number: int, balancer: Balancer) -> Sidecar:
         wanted = self.scenario.service.model_copy(update={"balancer": balancer})
         retries = over(Retries(), wanted.retries)
+        timeouts, policy = tries_of(over(Timeouts(), wanted.timeouts), retries)
         source = Random(f"{self.scenario.seed} proxy {number}")
 
         def told(kind: str, endpoint: str, reason: str) -> None:
@@ -153,9 +154,9 @@ class Engine:
             self._replicas,
             self.recording,
             Random(f"{self.scenario.seed} probes {number}"),
-            retries=retry_policy(retries),
+            retries=policy,
             budget=RetryBudget(retries.budget, retries.budget_floor),
-            timeouts=timeouts_of(over(Timeouts(), wanted.timeouts), retries),
+            timeouts=timeouts,
             probe=wanted.health.probe,
         )
 
