@@ -7,10 +7,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from config.levels import over
-from config.traffic import Retries, Timeouts
+from config.traffic import Limits, Retries, Timeouts
 from discovery.instance import Instance, Snapshot
 from proxy.application import SWEEP
 from proxy.assemble import pool_of, tries_of
+from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget
 from proxy.simulate.arrivals import Crowd, Rates
 from proxy.simulate.clockwork import Clockwork
@@ -140,6 +141,7 @@ class Engine:
     def _sidecar(self, number: int, balancer: Balancer) -> Sidecar:
         wanted = self.scenario.service.model_copy(update={"balancer": balancer})
         retries = over(Retries(), wanted.retries)
+        limits = over(Limits(), wanted.limits)
         timeouts, policy = tries_of(over(Timeouts(), wanted.timeouts), retries)
         source = Random(f"{self.scenario.seed} proxy {number}")
 
@@ -157,6 +159,9 @@ class Engine:
             retries=policy,
             budget=RetryBudget(retries.budget, retries.budget_floor),
             timeouts=timeouts,
+            limits=PlaceLimits(
+                limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint
+            ),
             probe=wanted.health.probe,
         )
 

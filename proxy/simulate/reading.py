@@ -28,7 +28,8 @@ _COUNT: TypeAdapter[int] = TypeAdapter(Annotated[Int, Field(ge=1, le=MOST_REQUES
 # Keys of the configuration that have a meaning for sockets only, or for what is not simulated.
 _MEANINGLESS: tuple[tuple[KeyPath, tuple[str, ...]], ...] = (
     (("service",), NOT_SIMULATED),
-    (("service", "timeouts"), ("body_idle", "stream_idle", "request", "queue", "upstream_keepalive")),
+    (("service", "timeouts"), ("body_idle", "stream_idle", "request", "upstream_keepalive")),
+    (("service", "limits"), ("body",)),
     (("service", "retries"), ("buffer", "hedge_after")),
     (("service", "health", "probe"), ("expect", "host", "port")),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from proxy.http.places import PlaceLimits, Places
 from proxy.http.retries import RetryBudget, RetryPolicy, Tries, untried
 from proxy.http.terms import NEVER
 
@@ -32,13 +33,19 @@ _ROUNDING = 1e-9  # seconds
 class Request:
     """A request of a client's, from its arrival until the client has an answer."""
 
-    __slots__ = ("arrived", "asked", "drawn", "tries")
+    __slots__ = ("arrived", "asked", "drawn", "sidecar", "tries", "until")
 
-    def __init__(self, asked: Asked, arrived: float, drawn: float) -> None:
+    def __init__(self, sidecar: Sidecar, asked: Asked, arrived: float, drawn: float) -> None:
+        self.sidecar = sidecar
         self.asked = asked
         self.arrived = arrived
         self.drawn = drawn
         self.tries: Tries | None = None  # once something has failed
+        self.until = 0.0  # when it has waited long enough for a place
+
+    def woken(self) -> None:
+        """Try: a place may have become free."""
+        self.sidecar.woken(self)
 
 
 class Attempt:
@@ -124,6 +131,7 @@ class Sidecar:
         retries: RetryPolicy,
         budget: RetryBudget,
         timeouts: Timeouts,
+        limits: PlaceLimits,
         probe: Probe | None,
     ) -> None:
         self.pool = pool
@@ -136,6 +144,7 @@ class Sidecar:
         self._budget = budget
         self._timeouts = timeouts
         self._patience = timeouts.response_head
+        self.places = Places(limits) if limits else None
         self._probe = probe
         self._probing: set[Endpoint] = set()
         self._requests = 0
@@ -150,16 +159,24 @@ class Sidecar:
             for endpoint in change.joined:
                 self._probing.add(endpoint)
                 self._ask(endpoint)
+        if self.places is not None:
+            self.places.wake()
 
     def sweep(self) -> None:
         """Do what is due, as proxy/service.py has it swept."""
         self.pool.settle(self._clock.now)
         self._budget.sweep(self._clock.now, self._requests)
+        if self.places is not None:
+            self.places.wake()
 
     def take(self, asked: Asked, drawn: float) -> None:
         """Take a request from a client."""
         self._requests += 1
-        self._find(Request(asked, self._clock.now, drawn))
+        self._find(Request(self, asked, self._clock.now, drawn))
+
+    def woken(self, request: Request) -> None:
+        """Try to find a place for a request that has waited for one."""
+        self._find(request, woken=True)
 
     # What comes of an attempt.
 
@@ -186,7 +203,7 @@ class Sidecar:
         self._leave(attempt)
         if endpoint.suspect and status < 500:
             endpoint.answered_well()
-        self._recording.ended(attempt.request.arrived, now, "5xx" if status >= 500 else "")
+        self._end(attempt.request, "5xx" if status >= 500 else "")
 
     def refused(self, attempt: Attempt) -> None:
         """Turn to another endpoint: this one cannot be connected to."""
@@ -201,7 +218,7 @@ class Sidecar:
         if now - tries.unconnected_since < self._timeouts.connect:
             self._find(request)
         else:
-            self._recording.ended(request.arrived, now, "refused")
+            self._end(request, "refused")
 
     def broke(self, attempt: Attempt) -> None:
         """Mend or report a connection that broke before the answer."""
@@ -213,7 +230,7 @@ class Sidecar:
             self._repeat(attempt, "reset")
         else:
             self._leave(attempt)
-            self._recording.ended(attempt.request.arrived, now, "reset")
+            self._end(attempt.request, "reset")
 
     def _late(self, attempt: Attempt) -> None:
         """Try again or give up: there was no answer in time."""
@@ -223,16 +240,28 @@ class Sidecar:
             self._repeat(attempt, "timeout")
         else:
             self._leave(attempt)
-            self._recording.ended(attempt.request.arrived, now, "timeout")
+            self._end(attempt.request, "timeout")
 
     # Steps.
 
-    def _find(self, request: Request) -> None:
-        now, tries = self._clock.now, request.tries
-        endpoint = self.pool.pick(request.asked, tries.tried if tries is not None else ())
-        if endpoint is None:
-            self._recording.ended(request.arrived, now, "nobody" if tries is None else tries.failure)
+    def _find(self, request: Request, *, woken: bool = False) -> None:
+        now, tries, places = self._clock.now, request.tries, self.places
+        tried = tries.tried if tries is not None else ()
+        if places is None:
+            endpoint = self.pool.pick(request.asked, tried)
+        elif places.full or (places.waiting and not woken and tries is None):
+            self._wait(request, woken=woken)
             return
+        else:
+            endpoint = self.pool.pick(request.asked, tried, places.limits.in_flight_per_endpoint)
+            if endpoint is None and untried(self.pool.open_to(request.asked), tried):
+                self._wait(request, woken=woken)
+                return
+        if endpoint is None:
+            self._end(request, "nobody" if tries is None else tries.failure)
+            return
+        if places is not None:
+            places.taken += 1
         if tries is not None:
             self.retries += 1
         endpoint.in_flight += 1
@@ -252,6 +281,30 @@ class Sidecar:
         attempt.ended = True
         attempt.endpoint.in_flight -= 1
         attempt.endpoint.load.in_flight -= 1
+        if self.places is not None:
+            self.places.taken -= 1
+
+    def _end(self, request: Request, failure: str) -> None:
+        self._recording.ended(request.arrived, self._clock.now, failure)
+        if self.places is not None:
+            self.places.leave(request)
+            self.places.wake()
+
+    def _wait(self, request: Request, *, woken: bool) -> None:
+        """Wait for a place, as the first of all if it had one before or was woken to take one."""
+        places = self.places
+        assert places is not None
+        if not places.wait(request, len(self.pool.candidates), first=woken or request.tries is not None):
+            self._end(request, "overload")
+        elif not woken:
+            request.until = self._clock.now + self._timeouts.queue
+            self._clock.at(request.until, self._unplaced, request)
+
+    def _unplaced(self, request: Request) -> None:
+        """Give up: no place became free in time."""
+        places = self.places
+        if places is not None and request.until <= self._clock.now and places.leave(request):
+            self._end(request, "overload")
 
     def _failed(self, attempt: Attempt, kind: str) -> Tries:
         """Have an attempt come to nothing, and remember what it was."""

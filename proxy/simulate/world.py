@@ -31,7 +31,7 @@ FASTEST = 1_000_000.0  # requests a second
 MOST_TIMES = 1_000_000.0  # that something may be slower
 MOST_PROXIES = 100
 # What a service of the configuration has and a simulation has not: its registry, its sockets, its clients.
-NOT_SIMULATED = ("discovery", "balancer", "guard", "limits", "subset", "sticky", "overrides")
+NOT_SIMULATED = ("discovery", "balancer", "guard", "subset", "sticky", "overrides")
 DISTRIBUTIONS = ("constant", "exponential", "normal", "lognormal", "bimodal")
 DISTURBANCES = ("slower", "service_time", "stalled", "down", "failures")
 

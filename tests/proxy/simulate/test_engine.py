@@ -53,6 +53,42 @@ class TestRequests:
         assert sum(one.requests for one in outcome.endpoints) == 50
 
 
+class TestLimits:
+    """One endpoint that takes 150 ms, and a request each 100 ms."""
+
+    ONE = EVEN.replace("  b: {service_time: 50ms}\n", "").replace("50ms", "150ms")
+
+    def test_what_is_too_much_is_refused(self) -> None:
+        engine = ran("service: {limits: {in_flight: 1}}\n" + self.ONE)
+        assert failures(engine) == {"overload": 50}
+        assert engine.endpoints[0].most_queue == 1
+
+    def test_or_waits_in_front_of_the_service(self) -> None:
+        engine = ran("service: {limits: {in_flight_per_endpoint: 1, queue: 5}}\n" + self.ONE)
+        found = latencies(engine)
+        assert [found[0.1], found[0.2], found[0.3]] == [0.15, 0.2, 0.25]
+        assert engine.endpoints[0].most_queue == 1
+        assert 25 <= failures(engine)["overload"] <= 35
+        assert max(found.values()) <= 0.9  # five before it, and its own
+
+    def test_and_not_for_longer_than_it_may(self) -> None:
+        service = "service: {limits: {in_flight: 1, queue: 1000}, timeouts: {queue: 500ms}}\n"
+        engine = ran(service + self.ONE)
+        found = latencies(engine)
+        assert 25 <= failures(engine)["overload"] <= 35
+        assert max(found.values()) <= 0.651
+        assert engine.recording.open == 0
+
+    def test_a_full_endpoint_is_passed_over(self) -> None:
+        text = "service: {limits: {in_flight_per_endpoint: 1}}\n" + EVEN.replace(
+            "a: {service_time: 50ms}", "a: {service_time: 5s}"
+        )
+        engine = ran(text)
+        assert failures(engine) == {}
+        assert engine.endpoints[0].most_queue == 1
+        assert engine.endpoints[1].share > 0.95
+
+
 class TestEvents:
     def test_a_slow_one_is_slow_for_its_time(self) -> None:
         engine = ran(EVEN + "events: [{at: 2s, until: 4s, endpoints: a, slower: 4}]\n")
@@ -208,7 +244,8 @@ arrivals: {{rate: 60, changes: [{{at: 3s, rate: 200}}, {{at: 5s, rate: 20, over:
 service:
   health: {{probe: {{http: /, interval: 500ms, timeout: 100ms, fall: 2}}, passive: {{base_ejection_time: 1s}}}}
   retries: {{attempts: 2, 'on': [reset, timeout, 5xx]}}
-  timeouts: {{response_head: 300ms}}
+  timeouts: {{response_head: 300ms, queue: 200ms}}
+  limits: {{in_flight: {in_flight}, in_flight_per_endpoint: 15, queue: 20}}
 endpoints:
   a: {{count: 3, concurrency: 2, queue: 5, distance: 1ms, service_time: {{lognormal: {{median: 20ms, p99: 400ms}}}}}}
   b: {{service_time: {{bimodal: {{fast: 5ms, slow: 500ms, slow_share: 10%}}}}, failures: {{errors: 5%, resets: 5%}}}}
@@ -227,12 +264,13 @@ WHAT = ["slower: 20", "stalled: true", "down: true", "failures: {refused: 30%, h
     until=st.integers(2, 9),
     what=st.sampled_from(WHAT),
     batch=st.integers(1, 3),
+    in_flight=st.sampled_from([0, 10]),
     policy=st.sampled_from(["random", "least_request", "peak_ewma", "weighted_round_robin", "first", "ring_hash"]),
 )
 def test_whatever_happens_every_request_ends_once_and_every_count_comes_back(
-    seed: int, proxies: int, until: int, what: str, batch: int, policy: str
+    seed: int, proxies: int, until: int, what: str, batch: int, in_flight: int, policy: str
 ) -> None:
-    text = WORLD.format(seed=seed, proxies=proxies, until=until, what=what, batch=batch)
+    text = WORLD.format(seed=seed, proxies=proxies, until=until, what=what, batch=batch, in_flight=in_flight)
     engine = Engine(scenario(text), Balancer(type=policy))
     engine.run()
     recording = engine.recording
@@ -242,5 +280,7 @@ def test_whatever_happens_every_request_ends_once_and_every_count_comes_back(
     for sidecar in engine.sidecars:
         assert sidecar.pool.load.in_flight == 0
         assert all(endpoint.in_flight == 0 for endpoint in sidecar.pool.endpoints)
+        assert sidecar.places is not None
+        assert (sidecar.places.taken, sidecar.places.waiting) == (0, 0)
     assert sum(one.share for one in engine.endpoints) == pytest.approx(1.0)
     assert all(tally.count >= 0 for tally in engine.tallies.values())

@@ -150,7 +150,7 @@ def places_in(data: Any) -> list[tuple[Any, Any]]:
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_whatever_is_written_is_a_scenario_or_a_mistake(data: st.DataObject) -> None:
-    written = yaml.safe_load(WORLD.format(seed=1, proxies=2, until=3, what="slower: 2", batch=1))
+    written = yaml.safe_load(WORLD.format(seed=1, proxies=2, until=3, what="slower: 2", batch=1, in_flight=0))
     for _ in range(data.draw(st.integers(1, 3))):
         places = places_in(written)
         holder, key = places[data.draw(st.integers(0, len(places) - 1))]
@@ -170,7 +170,7 @@ def test_a_file_that_is_not_there() -> None:
 
 
 def test_words_are_read_as_in_the_configuration() -> None:
-    read = scenario(WORLD.format(seed=1, proxies=2, until=3, what="slower: 2", batch=1))
+    read = scenario(WORLD.format(seed=1, proxies=2, until=3, what="slower: 2", batch=1, in_flight=0))
     assert read.registry.delay == 0.1
     assert read.endpoints["b"].failures.errors == 0.05
     assert read.service.health.probe is not None
@@ -205,7 +205,9 @@ class TestSchema:
         Draft202012Validator.check_schema(schema())
 
     def test_it_takes_what_a_user_may_write(self) -> None:
-        VALIDATOR.validate(yaml.safe_load(WORLD.format(seed=1, proxies=2, until=3, what="slower: 2", batch=1)))
+        VALIDATOR.validate(
+            yaml.safe_load(WORLD.format(seed=1, proxies=2, until=3, what="slower: 2", batch=1, in_flight=0))
+        )
 
     @pytest.mark.parametrize(
         "text",

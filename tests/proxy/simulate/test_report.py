@@ -134,7 +134,7 @@ class TestPage:
         assert "<h1>Slow &amp; &lt;steady&gt;</h1>" in page(report)
 
     def test_errors_events_and_health_are_told(self) -> None:
-        text = WORLD.format(seed=1, proxies=2, until=3, what="down: true", batch=1)
+        text = WORLD.format(seed=1, proxies=2, until=3, what="down: true", batch=1, in_flight=0)
         written = page(simulate(scenario(text), [Balancer(type="first"), Balancer(type="random")]))
         assert "<h2>Errors a second</h2>" in written
         assert "1s to 3s: a-1, b down" in written
