@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.errors import KeyPath, Problem, listed, suggest
+from config.frozen import Model
+from config.model import Config
 from config.schema import at, keys_at
 from config.units import is_number, show
 
@@ -19,8 +21,10 @@ _LEVELS: tuple[tuple[str, KeyPath], ...] = (
 _NO_STEPS = ("[key]", "[one]", "[several]")
 
 
-def explain(error: ValidationError, unresolved: Collection[KeyPath] = ()) -> Iterator[Problem]:
-    """Yield one problem for each finding.
+def explain(
+    error: ValidationError, unresolved: Collection[KeyPath] = (), root: type[Model] = Config
+) -> Iterator[Problem]:
+    """Yield one problem for each finding in a file whose whole was to be a `root`.
 
     `unresolved` are the paths whose variable had no value. What is found at such a place, or at one that holds it, may
     be a mere consequence, and is left out.
@@ -32,10 +36,12 @@ def explain(error: ValidationError, unresolved: Collection[KeyPath] = ()) -> Ite
             continue
         if kind == "too_short" and detail["input"]:  # pydantic counts only the items that are right
             continue
-        yield _sentence(path, kind, detail["input"], detail.get("ctx", {}), detail["msg"])
+        yield _sentence(path, kind, detail["input"], detail.get("ctx", {}), detail["msg"], root)
 
 
-def _sentence(path: KeyPath, kind: str, value: Any, context: dict[str, Any], message: str) -> Problem:
+def _sentence(
+    path: KeyPath, kind: str, value: Any, context: dict[str, Any], message: str, root: type[Model]
+) -> Problem:
     match kind:
         case "value_error":
             return Problem(path, str(context["error"]))
@@ -44,7 +50,7 @@ def _sentence(path: KeyPath, kind: str, value: Any, context: dict[str, Any], mes
         case "missing":
             return Problem(path, "this key is required")
         case "extra_forbidden":
-            return _unknown_key(path)
+            return _unknown_key(path, root)
         case "string_type":
             return _not_text(path, value)
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
@@ -62,20 +68,21 @@ def _sentence(path: KeyPath, kind: str, value: Any, context: dict[str, Any], mes
         case "too_short":
             return Problem(path, "must have at least one item")
         case "dict_type" | "mapping_type" | "model_type" | "model_attributes_type":
-            return _not_a_mapping(path, value)
+            return _not_a_mapping(path, value, root)
         case "literal_error":
-            return _not_one_of(path, value)
+            return _not_one_of(path, value, root)
     return Problem(path, f"must be another value than {show(value)}")
 
 
-def _unknown_key(path: KeyPath) -> Problem:
+def _unknown_key(path: KeyPath, root: type[Model]) -> Problem:
     """Say at which other levels of the file the key is known, else which other key was meant."""
     depth = 2 if path[0] in ("listeners", "services") else 0
     section, key = path[depth:-1], str(path[-1])
-    homes = [where for where, level in _LEVELS if key in keys_at((*level, *section))]
+    levels = _LEVELS if issubclass(root, Config) else ()
+    homes = [where for where, level in levels if key in keys_at((*level, *section))]
     if homes:
         return Problem(path, "unknown key", f"it belongs {' or '.join(homes)}")
-    return Problem(path, "unknown key", suggest(key, keys_at(path[:-1]), "valid keys are"))
+    return Problem(path, "unknown key", suggest(key, keys_at(path[:-1], root), "valid keys are"))
 
 
 def _not_text(path: KeyPath, value: Any) -> Problem:
@@ -87,16 +94,16 @@ def _not_text(path: KeyPath, value: Any) -> Problem:
     return Problem(path, f"must be text, not {show(value)}")
 
 
-def _not_a_mapping(path: KeyPath, value: Any) -> Problem:
-    keys = keys_at(path)
+def _not_a_mapping(path: KeyPath, value: Any, root: type[Model]) -> Problem:
+    keys = keys_at(path, root)
     text = ""
-    if any(form.get("type") == "string" for form in at(path)):  # an instance or a balancer, in its short form
+    if any(form.get("type") == "string" for form in at(path, root)):  # an instance or a balancer, in its short form
         text = "an address or " if "address" in keys else "a name or "
     hint = f"valid keys are: {', '.join(keys)}" if keys else ""
     return Problem(path, f"must be {text}a mapping, not {show(value)}", hint)
 
 
-def _not_one_of(path: KeyPath, value: Any) -> Problem:
-    allowed = [item for form in at(path) for item in form.get("enum", [form["const"]] if "const" in form else [])]
+def _not_one_of(path: KeyPath, value: Any, root: type[Model]) -> Problem:
+    allowed = [item for form in at(path, root) for item in form.get("enum", [form["const"]] if "const" in form else [])]
     words = [item if isinstance(item, str) else show(item) for item in allowed]
     return Problem(path, f"must be {listed(words)}, not {show(value)}")

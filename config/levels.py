@@ -12,17 +12,17 @@ M = TypeVar("M", bound=Model)
 
 def timeouts(config: Config, listener: Listener | None = None, service: Settings | None = None) -> Timeouts:
     """Return the time-outs in force where both levels are known, or of the level that is."""
-    return _over(config.timeouts, listener and listener.timeouts, service and service.timeouts)
+    return over(config.timeouts, listener and listener.timeouts, service and service.timeouts)
 
 
 def limits(config: Config, listener: Listener | None = None, service: Settings | None = None) -> Limits:
     """Return the limits in force where both levels are known, or of the level that is."""
-    return _over(config.limits, listener and listener.limits, service and service.limits)
+    return over(config.limits, listener and listener.limits, service and service.limits)
 
 
 def retries(config: Config, service: Settings) -> Retries:
     """Return what is tried again of a service's requests."""
-    return _over(config.retries, service.retries)
+    return over(config.retries, service.retries)
 
 
 def trusted_proxies(config: Config, listener: Listener) -> TrustedProxies:
@@ -35,7 +35,7 @@ def forwarded(config: Config, listener: Listener) -> Forwarded:
     return config.forwarded if listener.forwarded is None else listener.forwarded
 
 
-def _over(whole: M, *parts: Model | None) -> M:
+def over(whole: M, *parts: Model | None) -> M:
     """Return `whole` with what is given in `parts`, of which the last one wins. None is left out, 0 is given."""
     given = {key: value for part in parts if part is not None for key, value in part if value is not None}
     return whole.model_copy(update=given)

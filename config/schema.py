@@ -18,13 +18,13 @@ class _Generator(GenerateJsonSchema):
         return False
 
 
-def schema() -> dict[str, Any]:
-    """Return the schema, in the dialect of draft 2020-12."""
-    result = Config.model_json_schema(schema_generator=_Generator)
+def schema(root: type[Model] = Config, title: str = "pointsman configuration") -> dict[str, Any]:
+    """Return the schema of a file whose whole is `root`, in the dialect of draft 2020-12."""
+    result = root.model_json_schema(schema_generator=_Generator)
     models = {model.__name__: model for model in _models(Model)}
-    for name, definition in [*result["$defs"].items(), (Config.__name__, result)]:
+    for name, definition in [*result["$defs"].items(), (root.__name__, result)]:
         _write_defaults(_properties(definition), models[name])
-    return {"$schema": GenerateJsonSchema.schema_dialect, **result, "title": "pointsman configuration"}
+    return {"$schema": GenerateJsonSchema.schema_dialect, **result, "title": title}
 
 
 def _models(model: type[Model]) -> Iterator[type[Model]]:
@@ -54,30 +54,31 @@ def _write_defaults(properties: dict[str, Any], owner: type[Model]) -> None:
 
 
 @functools.cache
-def _cached() -> dict[str, Any]:
-    return schema()
+def _cached(root: type[Model]) -> dict[str, Any]:
+    return schema(root)
 
 
-def at(path: KeyPath) -> list[dict[str, Any]]:
+def at(path: KeyPath, root: type[Model] = Config) -> list[dict[str, Any]]:
     """Return the forms that a value at `path` may have, each as a schema without references."""
-    forms = list(_forms(_cached()))
+    whole = _cached(root)
+    forms = list(_forms(whole, whole))
     for step in path:
         inner = [part for form in forms if (part := _step(form, step)) is not None]
-        forms = [form for part in inner for form in _forms(part)]
+        forms = [form for part in inner for form in _forms(part, whole)]
     return forms
 
 
-def keys_at(path: KeyPath) -> list[str]:
+def keys_at(path: KeyPath, root: type[Model] = Config) -> list[str]:
     """Return the keys that a mapping at `path` may have."""
-    return sorted({key for form in at(path) for key in form.get("properties", ())})
+    return sorted({key for form in at(path, root) for key in form.get("properties", ())})
 
 
-def _forms(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _forms(part: dict[str, Any], whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "$ref" in part:
-        yield from _forms(_cached()["$defs"][part["$ref"].rpartition("/")[2]])
+        yield from _forms(whole["$defs"][part["$ref"].rpartition("/")[2]], whole)
     elif "anyOf" in part or ("oneOf" in part and "properties" not in part):
         for form in part.get("anyOf", part.get("oneOf", ())):
-            yield from _forms(form)
+            yield from _forms(form, whole)
     else:
         yield part
 

@@ -20,6 +20,7 @@ And the whole:
     assemble.py      from the configuration to parts          application.py  starts and ends them
     command.py       where the command begins                 cli.py          the command line
     commands/        register, services, discover     registrations.py  what this process registers
+    simulate/        balancers in virtual time
     registries.py    makes what is watched            registrars.py  makes what is registered with
     demo.py, sample.py, registry_command.py
 """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SWEEP = 0.25  # seconds between two looks at the deadlines of all connections
+SWEEP = 0.25  # seconds between two looks at the deadlines of all connections
 _CLOSING = 5.0  # seconds that the watches, probes and servers have to end
 
 
@@ -175,7 +175,7 @@ class Application:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP)
+            await asyncio.sleep(SWEEP)
             now = time.monotonic()
             for listener in self.listeners:
                 listener.sweep(now)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from balancers.choice import Compose
+    from balancers.pool import Record
     from config import balancing, model, traffic
     from discovery.instance import Instance, Snapshot
     from proxy.access_log.access_log import AccessLog
@@ -251,12 +252,9 @@ def _retry_policy(wanted: traffic.Retries) -> RetryPolicy:
     )
 
 
-def _service(
-    name: str, wanted: model.Settings, config: model.Config, reader: ResponseReader, journal: Journal
-) -> Service:
-    """Make a service that nobody feeds yet."""
+def pool_of(wanted: model.Settings, source: random.Random, clock: Callable[[], float], record: Record) -> Pool:
+    """Make a service's pool, with its policy; a simulation has the same, by a clock of its own."""
     probe, passive = wanted.health.probe, wanted.health.passive
-    source = random.Random()
     thresholds = Thresholds(
         rise=probe.rise if probe else 1,
         fall=probe.fall if probe else 1,
@@ -267,8 +265,8 @@ def _service(
         base_ejection_time=passive.base_ejection_time,
         max_ejection_time=passive.max_ejection_time,
     )
-    pool = Pool(
-        find(wanted.balancer.type, wanted.balancer.options, time.monotonic),
+    return Pool(
+        find(wanted.balancer.type, wanted.balancer.options, clock),
         source,
         compose=_compose(wanted),
         slow_start=_slow_start(wanted.slow_start),
@@ -278,7 +276,22 @@ def _service(
         detection=_detection(passive),
         jitter=passive.ejection_jitter,
         thresholds=thresholds,
-        record=lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason),
+        record=record,
+    )
+
+
+def tries_of(timeouts: traffic.Timeouts, retries: traffic.Retries) -> tuple[Timeouts, RetryPolicy]:
+    """Say how long a try may take, and what is tried again, for a simulation."""
+    return _timeouts(timeouts, retries), _retry_policy(retries)
+
+
+def _service(
+    name: str, wanted: model.Settings, config: model.Config, reader: ResponseReader, journal: Journal
+) -> Service:
+    """Make a service that nobody feeds yet."""
+    probe, source = wanted.health.probe, random.Random()
+    pool = pool_of(
+        wanted, source, time.monotonic, lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason)
     )
     timeouts, limits = levels.timeouts(config, service=wanted), levels.limits(config, service=wanted)
     retries = levels.retries(config, wanted)

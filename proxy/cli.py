@@ -25,6 +25,7 @@ from proxy.commands.register import register
 from proxy.commands.running import FILE, config_of, load_config, run_to_end
 from proxy.commands.services import services
 from proxy.registry_command import serve_registry
+from proxy.simulate.command import simulate_command
 
 if TYPE_CHECKING:
     from config.model import Config
@@ -125,7 +126,7 @@ def version() -> None:
     click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
 
 
-for command in (register, services, discover):
+for command in (register, services, discover, simulate_command):
     main.add_command(command)
 
 

@@ -13,6 +13,7 @@ from config.model import Config
 from config.provider import Provider
 from proxy.assemble import CHECKS
 from proxy.cli import main
+from proxy.simulate.reading import parse as parse_scenario
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -41,9 +42,35 @@ def test_every_configuration_in_the_documentation_is_accepted(where: str, text: 
     parse(whole, name=where, folder=ROOT, environ=environment, checks=CHECKS, model=model)
 
 
+def scenarios() -> dict[str, str]:
+    """All YAML in the documentation that is a scenario for `pointsman simulate`."""
+    return {
+        f"{page.relative_to(ROOT)}#{number}": block
+        for page in PAGES
+        for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL))
+        if "arrivals" in yaml.safe_load(block)
+    }
+
+
+@pytest.mark.parametrize(("where", "text"), scenarios().items(), ids=scenarios().keys())
+def test_every_scenario_in_the_documentation_is_accepted(where: str, text: str) -> None:
+    parse_scenario(text, name=where)
+
+
 def test_every_command_in_the_documentation_exists() -> None:
     told = {word for page in PAGES for word in re.findall(r"(?m)^\s*(?:\$ )?pointsman ([a-z]+)\b", page.read_text())}
-    assert {"run", "validate", "schema", "registry", "demo", "version", "register", "services", "discover"} <= told
+    assert {
+        "run",
+        "validate",
+        "schema",
+        "registry",
+        "demo",
+        "version",
+        "register",
+        "services",
+        "discover",
+        "simulate",
+    } <= told
     assert told <= set(main.commands)
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from proxy.http.dispatch import Dispatch
+
+class Waiting(Protocol):
+    """One who may have to wait for a place: an exchange, or a request that is simulated."""
+
+    def woken(self) -> None:
+        """Try: a place may have become free."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Places:
         self.limits = limits
         self.taken = 0
         self.refused = 0  # requests that neither found a place nor room to wait for one
-        self._waiting: OrderedDict[Dispatch, None] = OrderedDict()
+        self._waiting: OrderedDict[Waiting, None] = OrderedDict()
         self._waking = False
 
     @property
@@ -45,7 +50,7 @@ class Places:
         """True when the service as a whole takes no more."""
         return 0 < self.limits.in_flight <= self.taken
 
-    def wait(self, exchange: Dispatch, endpoints: int, *, first: bool) -> bool:
+    def wait(self, exchange: Waiting, endpoints: int, *, first: bool) -> bool:
         """Have an exchange wait, if there is room; `first` when it had a place before, or was next already."""
         limits = self.limits
         room = limits.queue
@@ -59,7 +64,7 @@ class Places:
             self._waiting.move_to_end(exchange, last=False)
         return True
 
-    def leave(self, exchange: Dispatch) -> bool:
+    def leave(self, exchange: Waiting) -> bool:
         """Have an exchange wait no more; False when it did not."""
         return self._waiting.pop(exchange, self) is None
 
