@@ -118,6 +118,18 @@ class Service:
             raise ValueError("it has one source, which gets all requests")
         self.follow(self.joined.reweighed({places[name]: weight for name, weight in weights.items()}))
 
+    def drain(self, endpoint: Endpoint, reason: str) -> None:
+        """Give an endpoint no new requests; those in flight finish, and connections without one are closed."""
+        if self.pool.drain(endpoint, reason):
+            self.connections[endpoint].close_idle()
+            if self.places is not None:
+                self.places.wake()
+
+    def undrain(self, identity: str, reason: str) -> None:
+        """Let an endpoint have requests again."""
+        if self.pool.undrain(identity, reason, time.monotonic()) and self.places is not None:
+            self.places.wake()
+
     def unready(self) -> str:
         """Say why its instances are not known yet; empty when they are.
 
