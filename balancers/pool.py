@@ -107,6 +107,11 @@ class Pool:
         return self._endpoints.values()
 
     @property
+    def ejected_for_a_time(self) -> Collection[Endpoint]:
+        """The endpoints that are out for what requests met."""
+        return self._timed
+
+    @property
     def candidates(self) -> Collection[Endpoint]:
         """The endpoints that are picked from at present."""
         self._refresh()

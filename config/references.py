@@ -14,7 +14,8 @@ from config.discovery import SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
-from config.model import Balancer, EmbeddedRegistry, Probe, Route
+from config.model import Balancer, EmbeddedRegistry, Route
+from config.probe import BodyWanted, Probe
 from config.register import TARGETS, OwnProbe, Register, rules_of_target
 from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
@@ -140,6 +141,7 @@ def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    yield from _broken(BodyWanted.rules, service, path, ("health", "probe", "body"), unresolved)
     yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
     overrides = _at(service, ("overrides",))
     for place, override in enumerate(overrides if isinstance(overrides, list) else []):

@@ -27,7 +27,8 @@ marathon/       apps in Marathon, read again whenever its events say so
 labels, login   what several registries have in common: labels that are for us, a user's name and password
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite
-check           try once whether an address answers: for the embedded registry's checks and for our probes
+check           try once whether an address answers: for the embedded registry's checks and for our probes;
+                body_match says what an answer must hold, grpc_health asks by gRPC's protocol for that
 
 A registry of your own needs `watch` and nothing else. It does not retry, and remembers nothing between watches: it
 raises RegistryError, which says what is wrong, and the keeper calls again.

@@ -8,7 +8,7 @@ A request, in the order in which it passes:
 Around it:
 
     service.py       one service at work: pool, connections, probes, watch
-    prober.py        asks instances whether they work
+    prober.py        asks instances whether they work         probe_pace.py   how often
     admin.py         the admin API                            metrics.py      the collector for Prometheus
     admin_endpoints.py  its part that drains one endpoint
     journal.py       what happened, and why                   logs.py         JSON or text

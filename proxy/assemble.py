@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
 from functools import partial
@@ -20,6 +21,7 @@ from balancers.subsets import Subsets
 from balancers.zones import ZonePreference
 from config import levels, references
 from config.errors import Problem
+from discovery.body_match import BodyMatch
 from discovery.joined import Joined, Part
 from discovery.keeper import Keeper
 from discovery.state import StateFolder
@@ -34,6 +36,7 @@ from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget, RetryPolicy
 from proxy.http.terms import NEVER, Terms, Timeouts
 from proxy.listener import Listener, ListenerOptions
+from proxy.probe_pace import Intervals
 from proxy.prober import ProbeOptions, Prober
 from proxy.routes import Route, Router
 from proxy.service import Service, Source
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
     from balancers.choice import Compose
     from config import balancing, model, traffic
+    from config.probe import Probe
     from discovery.instance import Snapshot
     from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
@@ -342,15 +346,25 @@ def _override(wanted: balancing.Override) -> Override:
     )
 
 
-def _probe(wanted: model.Probe) -> ProbeOptions:
+def _probe(wanted: Probe) -> ProbeOptions:
+    body = wanted.body
     return ProbeOptions(
         path=wanted.http or "",
         host=wanted.host,
         port=wanted.port or 0,
         expects=wanted.expects,
-        interval=wanted.interval,
         timeout=wanted.timeout,
-        jitter=wanted.jitter,
+        intervals=Intervals(
+            healthy=wanted.interval,
+            unhealthy=wanted.unhealthy_interval or wanted.interval,
+            idle=wanted.idle_interval or 0.0,
+            idle_after=wanted.idle_after,
+            jitter=wanted.jitter,
+        ),
+        grpc=wanted.grpc,
+        method=wanted.method,
+        headers={name: value.get_secret_value() for name, value in wanted.headers.items()},
+        body=BodyMatch(body.contains or "", re.compile(body.matches) if body.matches else None) if body else None,
     )
 
 

@@ -151,7 +151,10 @@ class Service:
     def sweep(self, now: float) -> None:
         """Do what is due: readmit, tell of a panic that no request has met, close what has been idle for too long."""
         self.pool.settle(now)
-        self.budget.sweep(now, self.traffic.requests)
+        requests = self.traffic.requests
+        self.budget.sweep(now, requests)
+        if self.prober is not None:
+            self.prober.sweep(requests, self.traffic.in_flight, self.pool, now)
         if self.places is not None:
             self.places.wake()
         for connections in self.connections.values():

@@ -60,7 +60,7 @@ def test_it_stays_drained_through_updates_and_when_it_comes_back_elsewhere() -> 
         None,
         instance("a", port=82),
     ):
-        pool.update(snapshot(instance("b"), *[then] * (then is not None)), now=1.0)
+        pool.update(snapshot(instance("b"), *([then] if then else [])), now=1.0)
         assert picked(pool) == {"b"}
         assert ("a" in pool.drains.away) == (then is None)
     pool.undrain("a", "by an operator", now=2.0)
