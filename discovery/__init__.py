@@ -24,6 +24,7 @@ etcd/           services in etcd, by a watch of their keys
 kubernetes/     services in Kubernetes, by a watch of their EndpointSlices
 mesos/          tasks in Mesos, by a subscription to the leading master
 marathon/       apps in Marathon, read again whenever its events say so
+own             a registry that another package brings along
 labels, login   what several registries have in common: labels that are for us, a user's name and password
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite

@@ -21,6 +21,7 @@ from balancers.subsets import Subsets
 from balancers.zones import ZonePreference
 from config import levels, references
 from config.errors import Problem
+from discovery import own
 from discovery.body_match import BodyMatch
 from discovery.joined import Joined, Part
 from discovery.keeper import Keeper
@@ -74,6 +75,15 @@ def check_balancers(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path, str(error))
 
 
+def check_registries(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong with the registries that other packages bring along."""
+    for path, name, options in references.own_registries(data):
+        try:
+            own.make(name, options)
+        except own.OwnRegistryError as error:
+            yield Problem(path, str(error))
+
+
 def check_access_log(data: Mapping[str, Any]) -> Iterator[Problem]:
     """Find what is wrong with the template of the access log's lines."""
     for path, template in references.access_log_templates(data):
@@ -91,7 +101,7 @@ def check_shares(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path, message, "take weighted_round_robin or weighted_random, or leave that out")
 
 
-CHECKS = (check_balancers, check_access_log, check_shares)
+CHECKS = (check_balancers, check_registries, check_access_log, check_shares)
 
 
 def state(config: model.Config) -> StateFolder | None:
