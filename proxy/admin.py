@@ -46,7 +46,7 @@ class Admin:
                 web.patch("/api/v1/services/{name}/sources", self._reweigh),
                 web.post("/api/v1/services/{name}/accept", self._accept),
                 web.get("/api/v1/events", self._events),
-                *Endpoints(application.services, _endpoint_of).routes(),
+                *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -250,6 +250,7 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
             "readmitted_in_seconds": _remaining(health.until, now),
         },
         "weight": instance.weight,
+        "weight_by_hand": service.weights.get(instance.id),
         "weight_in_force": round(endpoint.weight, 3),
         "priority": instance.priority,
         "zone": instance.zone,

@@ -1,4 +1,4 @@
-"""The part of the admin API that is about one endpoint: what it is at, and its draining by hand."""
+"""The part of the admin API that is about one endpoint: what it is at, its draining and its weight by hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
+from discovery.instance import MAX_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,11 +20,20 @@ _LONGEST_REASON = 200  # characters of an operator's own words
 
 
 class Endpoints:
-    """Shows endpoints, drains and undrains them. `show` is how one is shown that the registry names."""
+    """Shows endpoints, drains, undrains and weighs them.
 
-    def __init__(self, services: Mapping[str, Service], show: Callable[[Endpoint, Service], dict[str, Any]]) -> None:
+    `show` is how one is shown that the registry names; `record` is the journal's.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        show: Callable[[Endpoint, Service], dict[str, Any]],
+        record: Callable[[str, str, str, str], None],
+    ) -> None:
         self._services = services
         self._show = show
+        self._record = record
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is answered where. Identities may hold slashes: `embedded/web-1`."""
@@ -30,6 +41,7 @@ class Endpoints:
         return [
             web.post(f"{one}/drain", self._drain),
             web.post(f"{one}/undrain", self._undrain),
+            web.patch(one, self._weigh),
             web.get(one, self._get),
         ]
 
@@ -59,6 +71,22 @@ class Endpoints:
         return web.json_response(
             {**shown, "drained": False} if endpoint is None else self._shown(service, identity, endpoint)
         )
+
+    async def _weigh(self, request: web.Request) -> web.Response:
+        """Set an endpoint's weight: `{"weight": 3}`, or `{"weight": null}` for the registry's again."""
+        service, identity, endpoint = self._named(request)
+        if from_a_page(request):
+            return _refused(403, "pages of a browser may not do this")
+        if endpoint is None:
+            return _refused(409, "it has left")
+        try:
+            weight = _weight(await request.text())
+            service.weigh(identity, weight)
+        except (ValueError, RecursionError) as error:
+            return _refused(400, str(error))
+        what = "is its registry's again" if weight is None else f"was set to {weight}"
+        self._record(service.name, "reweighed", identity, f"its weight {what}, by an operator")
+        return web.json_response(self._shown(service, identity, endpoint))
 
     def _named(self, request: web.Request) -> tuple[Service, str, Endpoint | None]:
         """Return what the path names, by its identity or its address; no endpoint for one that left while drained.
@@ -108,6 +136,18 @@ def _words(text: str) -> str:
     if not isinstance(words, str) or len(words) > _LONGEST_REASON or not (words.isprintable() or not words):
         raise ValueError(f'the body must be empty or {{"reason": TEXT}}, of at most {_LONGEST_REASON} characters')
     return f": {words}" if words else ""
+
+
+def _weight(text: str) -> int | None:
+    """Return the weight from a request's body. Raises ValueError."""
+    body = json.loads(text)
+    if isinstance(body, dict) and body.keys() == {"weight"}:
+        weight = body["weight"]
+        if weight is None:
+            return None
+        if isinstance(weight, int) and not isinstance(weight, bool) and 0 <= weight <= MAX_WEIGHT:
+            return weight
+    raise ValueError(f'the body must be {{"weight": N}}, a whole number from 0 to {MAX_WEIGHT} or null')
 
 
 def _now() -> str:

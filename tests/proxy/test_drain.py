@@ -113,6 +113,7 @@ async def test_what_is_in_flight_finishes_and_the_rest_is_closed(tmp_path: Path)
         go_on.set()
         assert await slow == (200, "whole")
         await until(lambda: endpoint.in_flight == 0)
+        await until(lambda: connections.open == 0)
         assert (await shown(pointsman, "1"))["in_flight"] == 0
 
 
@@ -169,3 +170,46 @@ async def test_what_makes_no_sense(tmp_path: Path, body: str) -> None:
     async with following(tmp_path, "1=127.0.0.1:9") as pointsman:
         assert (await say(pointsman, "drain", "1", data=body))[0] == 400
         assert (await shown(pointsman, "1"))["drained"] is False
+
+
+async def weigh(pointsman: Running, endpoint: str, **more: Any) -> tuple[int, Any]:
+    url = f"{pointsman.admin_url}/api/v1/services/web/endpoints/{endpoint}"
+    async with pointsman.session.patch(url, **more) as response:
+        return response.status, await response.json()
+
+
+async def test_a_weight_by_hand_outlives_what_the_registry_says(tmp_path: Path) -> None:
+    async with following(tmp_path, "1=127.0.0.1:9", "2=127.0.0.1:10") as pointsman:
+        pool = pointsman.application.services["web"].pool
+        status, body = await weigh(pointsman, "1", json={"weight": 3})
+        assert (status, body["weight"], body["weight_in_force"], body["weight_by_hand"]) == (200, 3, 3, 3)
+        write(tmp_path, "2=127.0.0.1:10")
+        await until(lambda: len(pool.endpoints) == 1)
+        write(tmp_path, "1=127.0.0.1:9", "2=127.0.0.1:11")
+        await until(lambda: len(pool.endpoints) == 2)
+        assert {one.instance.id: one.weight for one in pool.endpoints} == {"1": 3, "2": 1}
+        assert (await weigh(pointsman, "1", json={"weight": 0}))[1]["state"] == "draining"
+        assert [one.instance.id for one in pool.candidates] == ["2"]
+        status, body = await weigh(pointsman, "127.0.0.1:9", json={"weight": None})
+        assert (status, body["weight"], body["weight_by_hand"], body["state"]) == (200, 1, None, "healthy")
+        _, body = await pointsman.admin("/api/v1/events")
+        told = [(one["endpoint"], one["reason"]) for one in body["events"] if one["kind"] == "reweighed"]
+        assert told == [
+            ("1", "its weight was set to 3, by an operator"),
+            ("1", "its weight was set to 0, by an operator"),
+            ("1", "its weight is its registry's again, by an operator"),
+        ]
+
+
+async def test_what_is_no_weight(tmp_path: Path) -> None:
+    async with following(tmp_path, "1=127.0.0.1:9") as pointsman:
+        for body in ("", "3", "{}", '{"weight": -1}', '{"weight": 65536}', '{"weight": true}', '{"weight": 1, "a": 1}'):
+            assert (await weigh(pointsman, "1", data=body))[0] == 400, body
+        assert (await weigh(pointsman, "2", json={"weight": 1}))[0] == 404
+        assert (await weigh(pointsman, "1", json={"weight": 1}, headers={"Origin": "http://elsewhere.test"}))[0] == 403
+        service = pointsman.application.services["web"]
+        assert not service.weights
+        service.weights = dict.fromkeys(map(str, range(2, 1002)), 1)
+        status, body = await weigh(pointsman, "1", json={"weight": 1})
+        assert (status, body) == (400, {"error": "1000 weights are set by hand, and no more may be"})
+        assert (await weigh(pointsman, "1", json={"weight": None}))[0] == 200
