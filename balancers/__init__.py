@@ -6,6 +6,7 @@ every decision can be tested as plain arithmetic.
     pool.py                  a service's endpoints as this process sees them: follows snapshots, knows who may be picked
     endpoint.py              the mutable record of one instance
     health.py                the state machine that ejects and readmits an endpoint
+    drains.py                what an operator took out by hand
     outliers.py              who answers so much worse than the others that it should be ejected
     balancer.py              the seam: what a policy must offer
     choice.py                how a policy is put to use, on all candidates or on parts of them

@@ -44,6 +44,7 @@ class Endpoint:
     __slots__ = (
         "broken",
         "connect_failures",
+        "drained",
         "health",
         "in_flight",
         "instance",
@@ -59,6 +60,7 @@ class Endpoint:
     )
 
     def __init__(self, instance: Instance, health: Health, load: Load | None = None) -> None:
+        self.drained = ""  # why an operator took it out; "" when none did
         self.follow(instance)
         self.health = health
         self.load = load or Load()  # of all endpoints of its pool; whoever counts in_flight counts here too
@@ -101,12 +103,21 @@ class Endpoint:
         """Take over what the registry tells of the instance now."""
         self.instance = instance
         self.weight: float = instance.weight
-        # Whether the registry wants it to take new requests; looked at so often that it is kept.
-        self.offered = instance.availability is Availability.UP and instance.weight > 0
+        self._offer()
+
+    def drain(self, reason: str) -> None:
+        """Take it out by hand for this reason, or let it back with none."""
+        self.drained = reason
+        self._offer()
+
+    def _offer(self) -> None:
+        # Whether the registry and the operator want it to take new requests; looked at so often that it is kept.
+        instance = self.instance
+        self.offered = instance.availability is Availability.UP and instance.weight > 0 and not self.drained
 
     @property
     def pickable(self) -> bool:
-        """True when it may take new requests: offered by the registry, and healthy as far as we know."""
+        """True when it may take new requests: offered to us, and healthy as far as we know."""
         return self.offered and self.health.state == "healthy"
 
     def __repr__(self) -> str:

@@ -88,6 +88,11 @@ class Health:
             return False
         return self._failed < self._thresholds.fall
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last probe failed; False before there was one."""
+        return self._failed > 0
+
     def probed(self, passed: bool, detail: str, now: float) -> bool:
         """Take in the outcome of one probe; true when it changed the state."""
         self.last_probe = detail

@@ -59,3 +59,12 @@ def apply(overrides: Sequence[Override], snapshot: Snapshot) -> Snapshot:
                 changed = True
         instances.append(instance)
     return dataclasses.replace(snapshot, instances=tuple(instances)) if changed else snapshot
+
+
+def weigh(weights: Mapping[str, int], snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with these weights, by identity, instead of those that it has."""
+    instances = tuple(
+        dataclasses.replace(instance, weight=weights[instance.id]) if instance.id in weights else instance
+        for instance in snapshot.instances
+    )
+    return dataclasses.replace(snapshot, instances=instances)

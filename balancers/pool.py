@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from balancers.choice import plainly
+from balancers.drains import Drains
 from balancers.endpoint import Endpoint, Load
 from balancers.health import ANSWERS, Health, Thresholds
 from balancers.outliers import Detection, Sample, outliers
@@ -48,7 +49,10 @@ class Pool:
     With `slow_start` an endpoint that joins others, or is readmitted, counts with a part of its weight at first, which
     `settle` lets grow. With `sticky` a request goes to the endpoint that its cookie names, while that is a candidate.
 
-    Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, panic, calm.
+    What an operator has drained takes no requests, and does not count for panic, until it is undrained.
+
+    Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, drained, undrained, panic,
+    calm.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Pool:
         self._jitter = jitter
         self._thresholds = thresholds
         self._record = record
+        self.drains = Drains()
         self.load = Load()  # of its endpoints together, those that have left and still have requests included
         self._endpoints: dict[str, Endpoint] = {}
         self._candidates: list[Endpoint] = []
@@ -100,6 +105,11 @@ class Pool:
     def endpoints(self) -> Collection[Endpoint]:
         """All endpoints, those that may not be picked included."""
         return self._endpoints.values()
+
+    @property
+    def ejected_for_a_time(self) -> Collection[Endpoint]:
+        """The endpoints that are out for what requests met."""
+        return self._timed
 
     @property
     def candidates(self) -> Collection[Endpoint]:
@@ -180,6 +190,8 @@ class Pool:
                     self._warm_up(endpoint, now)
         if self.sticky is not None:
             self.sticky.follow(joined, left)
+        if self.drains.reasons:
+            self.drains.follow(joined, left)
         self._endpoints = after
         self._known = self._stale = True
         return Change(tuple(joined), left)
@@ -188,6 +200,33 @@ class Pool:
         """Tell whether an endpoint's probes pass; None if that is not known, or if there is no such endpoint."""
         endpoint = self._endpoints.get(identity)
         return None if endpoint is None else endpoint.health.answers
+
+    def endpoint(self, identity: str) -> Endpoint | None:
+        """Return the endpoint of this identity; None when there is none."""
+        return self._endpoints.get(identity)
+
+    def drain(self, endpoint: Endpoint, reason: str) -> bool:
+        """Give an endpoint no new requests, whatever the registry tells of its identity, until `undrain`.
+
+        False when it is drained already, or has left.
+        """
+        identity = endpoint.instance.id
+        if self._endpoints.get(identity) is not endpoint or not self.drains.add(endpoint, reason):
+            return False
+        self._record("drained", identity, reason)
+        self._stale = True
+        return True
+
+    def undrain(self, identity: str, reason: str, now: float) -> bool:
+        """Let an identity have requests again, and as one that is readmitted; False when it is not drained."""
+        endpoint = self._endpoints.get(identity)
+        if not self.drains.remove(identity, endpoint):
+            return False
+        if endpoint is not None and endpoint.pickable:
+            self._warm_up(endpoint, now)
+        self._record("undrained", identity, reason)
+        self._stale = True
+        return True
 
     def probed(self, endpoint: Endpoint, passed: bool, detail: str, now: float) -> None:
         """Take in the outcome of a probe of one of the pool's endpoints."""
@@ -299,7 +338,7 @@ class Pool:
             return "no instance is registered"
         offered = [endpoint for endpoint in endpoints if endpoint.offered]
         if not offered:
-            return f"{_none_of(endpoints)} offered by the registry: draining, down or of weight 0"
+            return _why_unoffered(endpoints)
         unfit = offered[0]
         return f"{_none_of(offered)} healthy; {unfit.instance.id}: {unfit.health.reason}"
 
@@ -359,6 +398,18 @@ def _difference(before: Instance, after: Instance) -> str:
         name for name in ("priority", "zone", "tags", "metadata") if getattr(before, name) != getattr(after, name)
     ]
     return ", ".join(changes)
+
+
+def _why_unoffered(endpoints: Collection[Endpoint]) -> str:
+    drained = [endpoint for endpoint in endpoints if endpoint.drained]
+    if not drained:
+        return f"{_none_of(endpoints)} offered by the registry: draining, down or of weight 0"
+    if len(endpoints) == 1:
+        return f"its only instance is {drained[0].drained}"
+    if len(drained) == len(endpoints):
+        return f"all of its {len(endpoints)} instances are drained; {drained[0].instance.id}: {drained[0].drained}"
+    some = f"{len(drained)} of its {len(endpoints)} instances are drained ({drained[0].instance.id}: "
+    return f"{some}{drained[0].drained}), and the registry offers none of the others: draining, down or of weight 0"
 
 
 def _none_of(endpoints: Collection[Endpoint]) -> str:

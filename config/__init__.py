@@ -11,7 +11,9 @@ From the inside out:
 - `together`    which keys of one mapping go together, where more than one part has such a rule
 - `traffic`     the keys of time-outs, limits and retries, whole and as a lower level has them
 - `logs`        the keys of the log and the access log
+- `probe`       the keys of the check that is made of every instance
 - `registries/` the keys of each registry
+- `own_registries`  the keys that other packages bring along
 - `discovery`   where a service's instances are found: which registries there are, one or several for a service
 - `register`    the provider's side: what this process registers, and where
 - `provider`    a configuration that registers something and balances nothing

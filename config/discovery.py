@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
 from config.errors import listed
 from config.frozen import Model, Rule
+from config.own_registries import INSTALLED, Options
 from config.registries.consul import Consul
 from config.registries.dns import Dns
 from config.registries.docker import Docker
@@ -38,11 +40,29 @@ def one_source(given: Mapping[str, Any]) -> str | None:
     return f"has {' and '.join(kinds)}: keep one of {SOURCES_LISTED}" if len(kinds) > 1 else None
 
 
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.module
+
+
 def _require_one(schema: dict[str, Any]) -> None:
     schema["oneOf"] = [{"required": [key]} for key in SOURCES]
 
 
-class Discovery(Model):
+if TYPE_CHECKING:
+    WithOwn = Model
+else:
+    # The keys of the registries that other packages bring along; where a name is ours already, ours counts.
+    WithOwn = create_model(
+        "WithOwn",
+        __base__=Model,
+        **{
+            name: (Options | None, Field(default=None, description=f"A registry from the package {_package(entry)}."))
+            for name, entry in INSTALLED.items()
+        },
+    )
+
+
+class Discovery(WithOwn):
     """Where a service's instances are found: exactly one registry. Of several, write a list of these."""
 
     model_config = ConfigDict(json_schema_extra=_require_one)
@@ -98,8 +118,10 @@ class Discovery(Model):
         return json.dumps([kind, written], sort_keys=True)
 
 
+# Those that other packages bring along.
+OWN = frozenset(INSTALLED) - frozenset(Discovery.__annotations__)
 # The registries, in the order in which errors and the documentation name them.
-SOURCES = tuple(key for key in Discovery.model_fields if key not in _OF_THE_LIST)
+SOURCES = tuple(sorted((key for key in Discovery.model_fields if key not in _OF_THE_LIST), key=lambda key: key in OWN))
 SOURCES_LISTED = listed(SOURCES)
 
 

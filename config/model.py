@@ -1,9 +1,9 @@
 """Every key of a configuration: its name, what it means, its default.
 
 `Config` is the root, at the end. The descriptions are what `pointsman schema` prints: they are written for the
-person who edits the file. The keys of the traffic are in traffic.py, those of the logs in logs.py, those of
-the registries in discovery.py and registries/; what one part of the file says of another (a route's service must exist)
-is in references.py.
+person who edits the file. The keys of the traffic are in traffic.py, those of the logs in logs.py, those of the probe
+in probe.py, those of the registries in discovery.py and registries/; what one part of the file says of another (a
+route's service must exist) is in references.py.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from config.balancing import Override, SlowStart, Sticky, Subset, Zones
 from config.discovery import Discovery, Sources
-from config.frozen import FrozenMapping, Model, one_of, thaw
+from config.frozen import FrozenMapping, Model, thaw
 from config.logs import AccessLog, Log
+from config.probe import Probe
 from config.register import Register, Registered
 from config.registries.consul import ConsulCatalog
-from config.statuses import Statuses
-from config.texts import NotEmpty, ProbeHost, ProbePath, RouteHost, RoutePath, ServiceName
-from config.together import one_probe, repeated
+from config.texts import NotEmpty, RouteHost, RoutePath, ServiceName
+from config.together import repeated
 from config.traffic import (
     Limits,
     ListenerLimits,
@@ -48,16 +48,12 @@ from config.units import (
     Duration,
     Int,
     PathText,
-    Port,
     PositiveDuration,
     Share,
     TcpBindText,
-    at_least,
-    format_duration,
 )
 
 Bool = Annotated[bool, Field(strict=True)]
-Interval = Annotated[Duration, at_least(0.01, format_duration)]
 Consecutive = Annotated[Int, Field(ge=0, le=1000)]
 Forwarded = Literal["x_forwarded", "rfc7239", "both", "none"]
 
@@ -151,50 +147,6 @@ class Balancer(Model):
         del mapping["properties"]["options"]
         mapping["additionalProperties"] = True
         return {"description": description, "anyOf": [mapping["properties"]["type"], mapping]}
-
-
-class Probe(Model):
-    """A check that we make of every instance: exactly one of http and tcp."""
-
-    model_config = one_of("http", "tcp")
-    rules = (one_probe,)
-
-    http: ProbePath | None = Field(
-        default=None, description="Pass when a GET of this path, such as /healthz, is answered with an expected status."
-    )
-    tcp: Literal[True] | None = Field(default=None, description="true: pass when a connection is accepted.")
-    interval: Interval = Field(
-        default=5.0, description="The time from one probe of an instance to the next; 10ms or more."
-    )
-    timeout: Interval = Field(default=2.0, description="A probe that takes longer than this failed; 10ms or more.")
-    rise: Annotated[Int, Field(ge=1, le=100)] = Field(
-        default=2,
-        description="So many probes in a row must pass before an instance that was out gets requests; 1 to 100.",
-    )
-    fall: Annotated[Int, Field(ge=1, le=100)] = Field(
-        default=3, description="So many probes in a row must fail before an instance is taken out; 1 to 100."
-    )
-    initial: Literal["pass", "fail"] = Field(
-        default="pass",
-        description="What a new instance counts as before its first probes: pass gives it requests at once, "
-        "fail waits until one passed.",
-    )
-    expect: Statuses = Field(
-        default=((200, 399),),
-        description="The statuses that pass: 200, 2xx, 200-399, or a list of those. Only with http.",
-    )
-    host: ProbeHost = Field(
-        default="", description="The Host header of the probe. Empty: the instance's address. Only with http."
-    )
-    port: Port | None = Field(default=None, description="The port to probe. Left out: the instance's own.")
-    jitter: Share = Field(
-        default=0.1,
-        description="How far each interval strays at random, so that probes never run in step; 0% to 100%.",
-    )
-
-    def expects(self, status: int) -> bool:
-        """Tell whether an answer of this status passes."""
-        return any(first <= status <= last for first, last in self.expect)
 
 
 class Passive(Model):

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from config.balancing import Override, Sticky
-from config.discovery import SOURCES, Discovery, rules_of
+from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
-from config.model import Balancer, EmbeddedRegistry, Probe, Route
+from config.model import Balancer, EmbeddedRegistry, Route
+from config.probe import BodyWanted, Probe
 from config.register import TARGETS, OwnProbe, Register, rules_of_target
 from config.registries.consul import ConsulCatalog
 from config.together import repeated
@@ -67,6 +68,18 @@ def balancers_of_weights(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Bal
         items = overrides if isinstance(overrides, list) else []
         if any(isinstance(one, dict) and ("share" in one or one.get("weight")) for one in items):
             yield path, balancer, "the weights of overrides"
+
+
+def own_registries(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, Mapping[str, Any]]]:
+    """Yield the name and the options of the registries that other packages bring along, for those who load them."""
+    for name, service in _mapping(data, "services").items():
+        discovery = _at(service, ("discovery",))
+        several = isinstance(discovery, list)
+        for place, source in enumerate(discovery if several else [discovery]):
+            path: KeyPath = ("services", name, "discovery", *([place] if several else []))
+            for kind in OWN.intersection(source if isinstance(source, dict) else ()):
+                if isinstance(source[kind], dict):
+                    yield (*path, kind), kind, source[kind]
 
 
 def access_log_templates(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -158,6 +171,7 @@ def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) ->
 
 def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
+    yield from _broken(BodyWanted.rules, service, path, ("health", "probe", "body"), unresolved)
     yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
     overrides = _at(service, ("overrides",))
     for place, override in enumerate(overrides if isinstance(overrides, list) else []):

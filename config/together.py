@@ -31,16 +31,6 @@ def one_port(given: Mapping[str, Any]) -> str | None:
     return "has both port_name and port_index: keep one of them" if both else None
 
 
-def one_probe(given: Mapping[str, Any]) -> str | None:
-    """Want exactly one kind of probe, and with tcp none of the keys of http."""
-    if "http" in given:
-        return "has both http and tcp: keep one" if "tcp" in given else None
-    if "tcp" not in given:
-        return "must have one of http and tcp"
-    misplaced = [key for key in ("expect", "host") if key in given]
-    return f"has {' and '.join(misplaced)} with tcp: leave out what only http probes have" if misplaced else None
-
-
 def repeated(identities: Iterable[str | None]) -> Iterator[tuple[int, str]]:
     """Yield the place of each instance that an earlier one is the same as, and what is wrong; None is unknown."""
     first: dict[str, int] = {}

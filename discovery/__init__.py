@@ -25,6 +25,7 @@ kubernetes/     services in Kubernetes, by a watch of their EndpointSlices
 eureka/         services in Eureka, by a row of questions that all of them share
 mesos/          tasks in Mesos, by a subscription to the leading master
 marathon/       apps in Marathon, read again whenever its events say so
+own             a registry that another package brings along
 labels, login   what several registries have in common: labels that are for us, a user's name and password
 zookeeper/      services in ZooKeeper, by watches of a path and its children; and instances registered there
 docker/         containers of a Docker Engine, by its events
@@ -32,7 +33,8 @@ swarm/          services of a Docker Swarm, looked at again and again, and often
 engine/         Docker's API, which these two share
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite
-check           try once whether an address answers: for the embedded registry's checks and for our probes
+check           try once whether an address answers: for the embedded registry's checks and for our probes;
+                body_match says what an answer must hold, grpc_health asks by gRPC's protocol for that
 
 A registry of your own needs `watch` and nothing else. It does not retry, and remembers nothing between watches: it
 raises RegistryError, which says what is wrong, and the keeper calls again.

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from discovery import body_match
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from discovery.body_match import BodyMatch
 
 # What speaks against this machine, not against the address: no descriptors, no memory.
 OURS = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
@@ -39,7 +43,7 @@ async def tcp(host: str, port: int, timeout: float) -> Outcome:
     except TimeoutError:
         return Outcome(False, f"no connection within {timeout:g} s")
     except OSError as error:
-        return _unconnected(error)
+        return unconnected(error)
     writer.close()
     return Outcome(True, "connected")
 
@@ -52,8 +56,9 @@ async def http(
     *,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
+    body: BodyMatch | None = None,
 ) -> Outcome:
-    """Pass when `url` answers within `timeout` seconds with a status for which `expected` is true.
+    """Pass when `url` answers within `timeout` seconds with a status for which `expected` is true, and such a `body`.
 
     Redirects are answers, not followed: what they lead to is another instance's business.
     """
@@ -62,19 +67,38 @@ async def http(
             asyncio.timeout(timeout),
             session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False) as response,
         ):
-            if expected(response.status):
-                return Outcome(True, f"HTTP {response.status}")
-            body = (await response.content.read(BODY_SHOWN)).decode("utf-8", "replace").strip()
-            return Outcome(False, f"HTTP {response.status}: {body}" if body else f"HTTP {response.status}")
+            answer = f"HTTP {response.status}"
+            if not expected(response.status):
+                return Outcome(False, _with_words(answer, await response.content.read(BODY_SHOWN)))
+            if body is None:
+                return Outcome(True, answer)
+            read = await _beginning(response.content, body_match.MOST)
+            if body(read):
+                return Outcome(True, answer)
+            return Outcome(False, _with_words(f"{answer}, and its body lacks {body}", read[:BODY_SHOWN]))
     except TimeoutError:
         return Outcome(False, f"no answer within {timeout:g} s")
     except aiohttp.ClientConnectorError as error:
-        return _unconnected(error.os_error)
+        return unconnected(error.os_error)
     except (aiohttp.ClientError, ValueError) as error:
         return Outcome(False, f"{type(error).__name__}: {error}")
 
 
-def _unconnected(error: OSError) -> Outcome:
+async def _beginning(content: aiohttp.StreamReader, most: int) -> bytes:
+    """Read a body up to its end, or so many bytes of it."""
+    read = b""
+    while len(read) < most and (piece := await content.read(most - len(read))):
+        read += piece
+    return read
+
+
+def _with_words(text: str, body: bytes) -> str:
+    words = body.decode("utf-8", "replace").strip()
+    return f"{text}: {words}" if words else text
+
+
+def unconnected(error: OSError) -> Outcome:
+    """Say that a connection failed, and of what."""
     # asyncio puts its own words, with the address in them, where the system's should be.
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
     return Outcome(False, f"connection failed: {reason}", error.errno in OURS)

@@ -8,10 +8,11 @@ A request, in the order in which it passes:
 Around it:
 
     service.py       one service at work: pool, connections, probes, watch
-    prober.py        asks instances whether they work
+    prober.py        asks instances whether they work         probe_pace.py   how often
     admin.py         the admin API                            metrics.py      the collector for Prometheus
     table.py         the order of all routes                  catalog.py       one catalog: its services and routes
     catalogs.py      all of them: the table, who leaves
+    admin_endpoints.py  its part that drains one endpoint
     journal.py       what happened, and why                   logs.py         JSON or text
     tasks.py         tasks with an owner                      descriptors.py  leaves some for what needs them
 
@@ -19,7 +20,7 @@ And the whole:
 
     assemble.py      from the configuration to parts          application.py  starts and ends them
     command.py       where the command begins                 cli.py          the command line
-    commands/        register, services, discover     registrations.py  what this process registers
+    commands/        register, services, drain …       registrations.py  what this process registers
     simulate/        balancers in virtual time
     registries.py    makes what is watched            registrars.py  makes what is registered with
     demo.py, sample.py, registry_command.py

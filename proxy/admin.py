@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from prometheus_client import exposition
 
+from proxy.admin_endpoints import Endpoints, from_a_page
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
 
@@ -51,6 +52,7 @@ class Admin:
                 web.get("/api/v1/routes", self._routes),
                 web.get("/api/v1/catalogs", self._catalogs),
                 web.get("/api/v1/events", self._events),
+                *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -134,8 +136,7 @@ class Admin:
         service = self._application.services.get(request.match_info["name"])
         if service is None:
             return web.json_response({"error": f"there is no service {request.match_info['name']!r}"}, status=404)
-        if "Origin" in request.headers:
-            # A page in an operator's browser may send such a request to wherever that browser can reach.
+        if from_a_page(request):
             return web.json_response({"error": "pages of a browser may not do this"}, status=403)
         wanted = request.query.get("source")
         sources = [source for source in service.sources if wanted in (None, source.name)]
@@ -201,6 +202,7 @@ def _service(service: Service) -> dict[str, Any]:
         "tunnels": service.traffic.tunnels,
         "registry": _source(service.sources[0], now),
         **({"sources": _sources(service, now)} if service.joined else {}),
+        "drained_away": {identity: pool.drains.reasons[identity] for identity in pool.drains.away},
         "endpoints": [
             _endpoint(endpoint, service, endpoint in candidates, now)
             for endpoint in sorted(pool.endpoints, key=lambda endpoint: endpoint.instance.id)
@@ -279,6 +281,10 @@ def _held(keeper: Keeper, now: float) -> dict[str, Any] | None:
     }
 
 
+def _endpoint_of(endpoint: Endpoint, service: Service) -> dict[str, Any]:
+    return _endpoint(endpoint, service, endpoint in service.pool.candidates, time.monotonic())
+
+
 def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: float) -> dict[str, Any]:
     instance, health = endpoint.instance, endpoint.health
     state, reason = state_of(endpoint)
@@ -289,6 +295,7 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
         "state": state,
         "reason": reason,
         "takes_traffic": picked_from,
+        "drained": bool(endpoint.drained),
         "health": {
             "state": health.state,
             "reason": health.reason,
@@ -298,6 +305,7 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
             "readmitted_in_seconds": _remaining(health.until, now),
         },
         "weight": instance.weight,
+        "weight_by_hand": service.weights.get(instance.id),
         "weight_in_force": round(endpoint.weight, 3),
         "priority": instance.priority,
         "zone": instance.zone,
@@ -315,8 +323,13 @@ def _endpoint(endpoint: Endpoint, service: Service, picked_from: bool, now: floa
 
 
 def state_of(endpoint: Endpoint) -> tuple[str, str]:
-    """Say in a word what keeps an endpoint from traffic, the registry's word first, and why; `healthy` when nothing."""
+    """Say in a word what keeps an endpoint from traffic, and why; `healthy` when nothing.
+
+    An operator's word comes first, then the registry's, then what we know of its health.
+    """
     instance, health = endpoint.instance, endpoint.health
+    if endpoint.drained:
+        return "draining", endpoint.drained
     if instance.availability.value != "up":
         return instance.availability.value, instance.reason
     if instance.weight == 0:

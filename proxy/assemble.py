@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
 from functools import partial
@@ -20,6 +21,8 @@ from balancers.subsets import Subsets
 from balancers.zones import ZonePreference
 from config import levels, references
 from config.errors import Problem
+from discovery import own
+from discovery.body_match import BodyMatch
 from discovery.consul.tags import read_tags
 from discovery.joined import Joined, Part
 from discovery.keeper import Keeper
@@ -37,6 +40,7 @@ from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget, RetryPolicy
 from proxy.http.terms import NEVER, Terms, Timeouts
 from proxy.listener import Listener, ListenerOptions
+from proxy.probe_pace import Intervals
 from proxy.prober import ProbeOptions, Prober
 from proxy.routes import Route, Router
 from proxy.service import Service, Source
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from balancers.choice import Compose
     from balancers.pool import Record
     from config import balancing, model, traffic
+    from config.probe import Probe
     from discovery.instance import Instance, Snapshot
     from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
@@ -75,6 +80,15 @@ def check_balancers(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path, str(error))
 
 
+def check_registries(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong with the registries that other packages bring along."""
+    for path, name, options in references.own_registries(data):
+        try:
+            own.make(name, options)
+        except own.OwnRegistryError as error:
+            yield Problem(path, str(error))
+
+
 def check_access_log(data: Mapping[str, Any]) -> Iterator[Problem]:
     """Find what is wrong with the template of the access log's lines."""
     for path, template in references.access_log_templates(data):
@@ -92,7 +106,7 @@ def check_shares(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path, message, "take weighted_round_robin or weighted_random, or leave that out")
 
 
-CHECKS = (check_balancers, check_access_log, check_shares)
+CHECKS = (check_balancers, check_registries, check_access_log, check_shares)
 
 
 def state(config: model.Config) -> StateFolder | None:
@@ -416,15 +430,25 @@ def _override(wanted: balancing.Override) -> Override:
     )
 
 
-def _probe(wanted: model.Probe) -> ProbeOptions:
+def _probe(wanted: Probe) -> ProbeOptions:
+    body = wanted.body
     return ProbeOptions(
         path=wanted.http or "",
         host=wanted.host,
         port=wanted.port or 0,
         expects=wanted.expects,
-        interval=wanted.interval,
         timeout=wanted.timeout,
-        jitter=wanted.jitter,
+        intervals=Intervals(
+            healthy=wanted.interval,
+            unhealthy=wanted.unhealthy_interval or wanted.interval,
+            idle=wanted.idle_interval or 0.0,
+            idle_after=wanted.idle_after,
+            jitter=wanted.jitter,
+        ),
+        grpc=wanted.grpc,
+        method=wanted.method,
+        headers={name: value.get_secret_value() for name, value in wanted.headers.items()},
+        body=BodyMatch(body.contains or "", re.compile(body.matches) if body.matches else None) if body else None,
     )
 
 

@@ -21,6 +21,7 @@ from proxy import demo as demonstration
 from proxy import logs
 from proxy.application import Application
 from proxy.commands.discover import discover
+from proxy.commands.drain import drain
 from proxy.commands.register import register
 from proxy.commands.running import FILE, config_of, load_config, run_to_end
 from proxy.commands.services import services
@@ -126,7 +127,7 @@ def version() -> None:
     click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
 
 
-for command in (register, services, discover, simulate_command):
+for command in (register, services, discover, drain, simulate_command):
     main.add_command(command)
 
 

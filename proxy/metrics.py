@@ -155,6 +155,9 @@ class Collector(CollectorBase):
         )
         weight = GaugeMetricFamily("pointsman_endpoint_weight", "Its weight in the registry.", labels=labels)
         in_flight = GaugeMetricFamily("pointsman_endpoint_requests_in_flight", "Requests it has.", labels=labels)
+        drained = GaugeMetricFamily(
+            "pointsman_endpoint_drained", "1 for each that an operator took out by hand.", labels=labels
+        )
         requests = CounterMetricFamily(
             "pointsman_endpoint_requests", "Requests sent to it, retries included.", labels=labels
         )
@@ -178,6 +181,8 @@ class Collector(CollectorBase):
                 values = [name, instance.id, instance.authority]
                 healthy.add_metric(values, endpoint.pickable)
                 weight.add_metric(values, instance.weight)
+                if endpoint.drained:
+                    drained.add_metric(values, 1)
                 in_flight.add_metric(values, endpoint.in_flight)
                 requests.add_metric(values, endpoint.requests)
                 failures.add_metric([*values, "connect"], endpoint.connect_failures)
@@ -192,7 +197,7 @@ class Collector(CollectorBase):
             connections.add_metric([name, "idle"], idle)
             connections.add_metric([name, "active"], open_ - idle)
             panic.add_metric([name], service.pool.panic)
-        yield from (healthy, weight, in_flight, requests, failures, ejections, connections, panic)
+        yield from (healthy, weight, drained, in_flight, requests, failures, ejections, connections, panic)
 
     def _discovery(self) -> Iterator[Metric]:
         labels = ["service", "registry"]

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from discovery import check
+from discovery import check, grpc_health
+from proxy.probe_pace import Intervals, Pace
 from proxy.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from random import Random
 
     import aiohttp
 
     from balancers.endpoint import Endpoint
     from balancers.pool import Change, Pool
+    from discovery.body_match import BodyMatch
     from discovery.instance import Instance
 
 _AT_ONCE = 256  # probes of one service under way; ten thousand instances found at once are not all probed at once
@@ -27,17 +29,20 @@ _AT_ONCE = 256  # probes of one service under way; ten thousand instances found 
 class ProbeOptions:
     """How a service's instances are probed; times in seconds.
 
-    An HTTP GET of `path`, or without one a connection over TCP. `port` 0 and `host` "" stand for the instance's own.
-    Each pause is `interval` give or take the share `jitter` of it, so that probes do not march in step.
+    An HTTP request for `path`, or a question by gRPC for the health of the service `grpc`, or without either a
+    connection over TCP. `port` 0 and `host` "" stand for the instance's own.
     """
 
     path: str
     host: str
     port: int
     expects: Callable[[int], bool]
-    interval: float
     timeout: float
-    jitter: float
+    intervals: Intervals
+    grpc: str | None = None
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: BodyMatch | None = None
 
 
 class Prober:
@@ -45,11 +50,13 @@ class Prober:
 
     def __init__(self, options: ProbeOptions, random: Random) -> None:
         self._options = options
-        self._random = random
+        self._pace = Pace(options.intervals, random)
         self._tasks = Tasks()
         self._running: dict[Endpoint, asyncio.Task[None]] = {}
+        self._asleep: dict[Endpoint, _Sleep] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
+        self._headers = _headers(options)
 
     def follow(self, change: Change, pool: Pool) -> None:
         """Probe those who joined, leave those alone who left."""
@@ -58,6 +65,19 @@ class Prober:
         for endpoint in change.joined:
             work = self._probe(endpoint, pool)
             self._running[endpoint] = self._tasks.start(work, f"the probe of {endpoint.instance.id}")
+
+    def sweep(self, requests: int, in_flight: int, pool: Pool, now: float) -> None:
+        """Wake those whose interval has become shorter: there are requests again, or they have just been ejected.
+
+        That costs requests nothing: it is told from time to time how many there were so far.
+        """
+        if self._pace.traffic(requests, in_flight, now):
+            for sleep in self._asleep.values():
+                sleep.end()
+        for endpoint in pool.ejected_for_a_time:
+            asleep = self._asleep.get(endpoint)
+            if asleep is not None and self._pace.interval(endpoint.health) < asleep.interval:
+                asleep.end()
 
     def close(self) -> None:
         """Probe nobody any more."""
@@ -73,7 +93,6 @@ class Prober:
             await self._session.close()
 
     async def _probe(self, endpoint: Endpoint, pool: Pool) -> None:
-        options = self._options
         while True:
             async with self._at_once:
                 try:
@@ -82,18 +101,77 @@ class Prober:
                     outcome = check.Outcome(False, f"{type(error).__name__}: {error}")
             if not outcome.ours:
                 pool.probed(endpoint, outcome.passed, outcome.detail, time.monotonic())
-            await asyncio.sleep(options.interval * (1 + options.jitter * (2 * self._random.random() - 1)))
+            await self._pause(endpoint)
+
+    async def _pause(self, endpoint: Endpoint) -> None:
+        """Wait for the time of the next probe, which may come nearer meanwhile."""
+        pace, health = self._pace, endpoint.health
+        clock = asyncio.get_running_loop().time
+        ends = clock() + pace.pause(health)
+        while (left := ends - clock()) > 0:
+            sleep = self._asleep[endpoint] = _Sleep(left, pace.interval(health))
+            try:
+                woken = await sleep.slept
+            finally:
+                sleep.end()
+                del self._asleep[endpoint]
+            if not woken:
+                return
+            ends = min(ends, clock() + pace.soon(health))
 
     async def _check(self, instance: Instance) -> check.Outcome:
         options = self._options
         port = options.port or instance.port
+        address = instance.address
+        if options.grpc is not None:
+            authority = options.host or _authority(address, port)
+            return await grpc_health.check(address, port, options.grpc, options.timeout, authority)
         if not options.path:
-            return await check.tcp(instance.address, port, options.timeout)
+            return await check.tcp(address, port, options.timeout)
         if self._session is None:
             self._session = check.open_session()
-        host = f"[{instance.address}]" if ":" in instance.address else instance.address
-        headers = {"User-Agent": "pointsman-probe"}
-        if options.host:
-            headers["Host"] = options.host
-        url = f"http://{host}:{port}{options.path}"
-        return await check.http(self._session, url, options.timeout, options.expects, headers=headers)
+        url = f"http://{_authority(address, port)}{options.path}"
+        return await check.http(
+            self._session,
+            url,
+            options.timeout,
+            options.expects,
+            method=options.method,
+            headers=self._headers,
+            body=options.body,
+        )
+
+
+class _Sleep:
+    """A pause of so many seconds, begun under an interval; `slept` says whether it was ended before its time."""
+
+    __slots__ = ("_timer", "interval", "slept")
+
+    def __init__(self, seconds: float, interval: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.interval = interval
+        self.slept: asyncio.Future[bool] = loop.create_future()
+        self._timer = loop.call_later(seconds, self._over, False)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        self._over(True)
+
+    def _over(self, woken: bool) -> None:
+        if not self.slept.done():
+            self.slept.set_result(woken)
+
+
+def _headers(options: ProbeOptions) -> dict[str, str]:
+    """Return the headers of an HTTP probe, the user's own instead of ours."""
+    ours = {"User-Agent": "pointsman-probe"}
+    if options.body is not None:
+        ours["Accept-Encoding"] = "identity"  # a body is looked at as it is, so nobody is to compress it
+    if options.host:
+        ours["Host"] = options.host
+    theirs = {name.lower() for name in options.headers}
+    return {**{name: value for name, value in ours.items() if name.lower() not in theirs}, **options.headers}
+
+
+def _authority(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

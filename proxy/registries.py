@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from config.discovery import OWN
+from config.frozen import thaw
+from discovery import own
 from discovery.consul import ConsulCatalog, ConsulRegistry, Datacenters
 from discovery.dns import DnsRegistry
 from discovery.docker import DockerRegistry
@@ -52,7 +55,10 @@ Watched = tuple["Registry", str]
 
 def make(service: str, source: Discovery) -> Watched:
     """Make the registry of a source of our `service`, and tell the service's name there."""
-    return _MAKERS[source.kind](service, getattr(source, source.kind))
+    kind = source.kind
+    if kind in OWN:
+        return own.make(kind, thaw(getattr(source, kind))), service
+    return _MAKERS[kind](service, getattr(source, kind))
 
 
 def make_catalog(wanted: Catalog) -> tuple[ConsulCatalog, Registry]:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from balancers.overrides import apply
+from balancers.overrides import apply, weigh
 from config.units import show
 from proxy.counters import Traffic
 from proxy.http.connections import Connections, UpstreamOptions
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from discovery.keeper import Keeper
     from proxy.http.heads import RequestHead
     from proxy.prober import Prober
+
+
+MOST_WEIGHTS = 1000  # that an operator may set of a service
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,16 @@ class Service:
         self.connections: dict[Endpoint, Connections] = {}
         self._options = options
         self._overrides = overrides
+        self.weights: dict[str, int] = {}  # by identity, those that an operator set
+        self._told: Snapshot | None = None  # what the registry told last
 
     def follow(self, snapshot: Snapshot) -> None:
         """Take over a snapshot: the next request is already routed by it."""
+        self._told = snapshot
         if self._overrides:
             snapshot = apply(self._overrides, snapshot)
+        if self.weights:
+            snapshot = weigh(self.weights, snapshot)
         change = self.pool.update(snapshot, time.monotonic())
         for endpoint in change.joined:
             self.connections[endpoint] = Connections(endpoint.instance, self._options)
@@ -118,6 +126,32 @@ class Service:
             raise ValueError("it has one source, which gets all requests")
         self.follow(self.joined.reweighed({places[name]: weight for name, weight in weights.items()}))
 
+    def drain(self, endpoint: Endpoint, reason: str) -> None:
+        """Give an endpoint no new requests; those in flight finish, and connections without one are closed."""
+        if self.pool.drain(endpoint, reason):
+            self.connections[endpoint].close_idle()
+            if self.places is not None:
+                self.places.wake()
+
+    def undrain(self, identity: str, reason: str) -> None:
+        """Let an endpoint have requests again."""
+        if self.pool.undrain(identity, reason, time.monotonic()) and self.places is not None:
+            self.places.wake()
+
+    def weigh(self, identity: str, weight: int | None) -> None:
+        """Have an endpoint count with this weight whatever its registry says, or with None by its registry's again.
+
+        Raises ValueError when so many weights are set that one more may not be.
+        """
+        if weight is None:
+            self.weights.pop(identity, None)
+        elif identity not in self.weights and len(self.weights) >= MOST_WEIGHTS:
+            raise ValueError(f"{MOST_WEIGHTS} weights are set by hand, and no more may be")
+        else:
+            self.weights[identity] = weight
+        if self._told is not None:
+            self.follow(self._told)
+
     def unready(self) -> str:
         """Say why its instances are not known yet; empty when they are.
 
@@ -139,11 +173,18 @@ class Service:
     def sweep(self, now: float) -> None:
         """Do what is due: readmit, tell of a panic that no request has met, close what has been idle for too long."""
         self.pool.settle(now)
-        self.budget.sweep(now, self.traffic.requests)
+        requests = self.traffic.requests
+        self.budget.sweep(now, requests)
+        if self.prober is not None:
+            self.prober.sweep(requests, self.traffic.in_flight, self.pool, now)
         if self.places is not None:
             self.places.wake()
         for connections in self.connections.values():
             connections.expire(now)
+        for identity in self.pool.drains.reasons:
+            endpoint = self.pool.endpoint(identity)
+            if endpoint is not None:
+                self.connections[endpoint].close_idle()  # whose request has ended since it was drained
 
     def stop_probing(self) -> None:
         """Probe the instances no more; what is known of them stays."""

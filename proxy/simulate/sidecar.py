@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from balancers.endpoint import Endpoint
     from balancers.pool import Pool
-    from config.model import Probe
+    from config.probe import Probe
     from discovery.instance import Snapshot
     from proxy.http.terms import Timeouts
     from proxy.simulate.arrivals import Asked

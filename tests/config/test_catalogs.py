@@ -43,7 +43,7 @@ def test_it_may_stand_beside_them():
         (ALONE.replace("{}", "{}, tags: [consul]"), "tags[0]: must be fabio or traefik"),
         (ALONE.replace("{}", "{}, tags: []"), "tags: must have at least one item"),
         (ALONE.replace("{}", "{}, settings: {discovery: {static: []}}"), "settings.discovery: unknown key"),
-        (ALONE.replace("{}", "{}, settings: {health: {probe: {}}}"), "must have one of http and tcp"),
+        (ALONE.replace("{}", "{}, settings: {health: {probe: {}}}"), "must have one of http, tcp or grpc"),
         (ALONE.replace("{}", "{}}, {consul: {}"), "item 1 must differ from item 0: both are consul; give each a name"),
         (LISTENERS + "catalogs: [{name: web}]", "consul: this key is required"),
     ],

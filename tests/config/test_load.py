@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from config.discovery import Discovery
 from config.errors import ConfigError
 from config.load import load
-from config.model import Balancer, EmbeddedRegistry, Guard, Passive, Probe
+from config.model import Balancer, EmbeddedRegistry, Guard, Passive
+from config.probe import Probe
 from config.registries.static import StaticInstance
 from config.retry_on import RetryOn
 from config.traffic import Limits, Retries, Timeouts
@@ -199,3 +200,24 @@ def test_parts_can_be_made_in_code():
     assert Discovery(static=(instance, StaticInstance(address=Address("h", 1)))).static is not None
     assert instance.identity == "a"
     assert EmbeddedRegistry().data_dir == Path.cwd() / "registry"
+
+
+@pytest.mark.parametrize(
+    ("probe", "contains", "matches"),
+    [
+        ("{http: /, body: ok}", "ok", None),
+        ("{http: /, body: {contains: ok}}", "ok", None),
+        ("{http: /, body: {matches: '(?i)ok$'}}", None, "(?i)ok$"),
+    ],
+)
+def test_the_body_of_a_probe(probe, contains, matches):
+    body = service_of(f"    health: {{probe: {probe}}}\n").health.probe.body
+    assert (body.contains, body.matches) == (contains, matches)
+
+
+def test_the_intervals_of_a_probe():
+    probe = service_of(
+        "    health: {probe: {grpc: '', interval: 1m, unhealthy_interval: 1s, idle_interval: 5m}}\n"
+    ).health.probe
+    assert (probe.grpc, probe.interval, probe.unhealthy_interval) == ("", 60, 1)
+    assert (probe.idle_interval, probe.idle_after) == (300, 60)

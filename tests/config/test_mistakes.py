@@ -212,10 +212,36 @@ MISTAKES = {
         f"p.yaml:5: services.web.discovery: must have one of {SOURCES_LISTED}"
     ],
     SMALL + "    health: {probe: {http: /, tcp: true}}": [
-        "p.yaml:6: services.web.health.probe: has both http and tcp: keep one"
+        "p.yaml:6: services.web.health.probe: has http and tcp: keep one"
     ],
-    SMALL + "    health: {probe: {rise: 1}}": ["p.yaml:6: services.web.health.probe: must have one of http and tcp"],
+    SMALL + "    health: {probe: {rise: 1}}": [
+        "p.yaml:6: services.web.health.probe: must have one of http, tcp or grpc"
+    ],
     SMALL + "    health: {probe: {tcp: yes}}": ["p.yaml:6: services.web.health.probe.tcp: must be true, not 'yes'"],
+    SMALL + "    health: {probe: {grpc: a, method: POST}}": [
+        "p.yaml:6: services.web.health.probe: has method with grpc: leave out what only http probes have"
+    ],
+    SMALL + "    health: {probe: {http: /, body: {contains: a, matches: b}}}": [
+        "p.yaml:6: services.web.health.probe.body: has both contains and matches: keep one"
+    ],
+    SMALL + "    health: {probe: {http: /, body: {}}}": [
+        "p.yaml:6: services.web.health.probe.body: must have contains or matches"
+    ],
+    SMALL + "    health: {probe: {http: /, body: {matches: '('}}}": [
+        (
+            "p.yaml:6: services.web.health.probe.body.matches: must be a regular expression, not '(': missing ), "
+            "unterminated subpattern at position 0"
+        )
+    ],
+    SMALL + "    health: {probe: {http: /, body: a, method: HEAD}}": [
+        "p.yaml:6: services.web.health.probe: has body with method HEAD, whose answers have none"
+    ],
+    SMALL + "    health: {probe: {http: /, headers: {host: a}}}": [
+        "p.yaml:6: services.web.health.probe: has a header Host: write it as host"
+    ],
+    SMALL + '    health: {probe: {grpc: "a\\tb"}}': [
+        "p.yaml:6: services.web.health.probe.grpc: must be a gRPC service such as shop.v1.Orders, or empty, not 'a\\tb'"
+    ],
     SMALL + "    health: {probe: {tcp: true, host: a, expect: 200}}": [
         "p.yaml:6: services.web.health.probe: has expect and host with tcp: leave out what only http probes have"
     ],
@@ -502,7 +528,7 @@ services:
     assert sorted(errors_of(text, checks=[check_balancers])) == [
         f"p.yaml:4: services.w.balancer: there is no balancer 'nope'; there are {known}",
         "p.yaml:4: services.w.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
-        "p.yaml:4: services.w.health.probe: must have one of http and tcp",
+        "p.yaml:4: services.w.health.probe: must have one of http, tcp or grpc",
         f"p.yaml:5: services.v.balancer: there is no balancer 'nope'; there are {known}",
         "p.yaml:5: services.v.discovery.static[1]: must differ from item 0: both are 127.0.0.1:1",
         (
@@ -520,7 +546,7 @@ def test_a_misspelt_key_hides_nothing_of_its_neighbours():
         f"p.yaml:5: services.web.discovery: has static and consul: keep one of {SOURCES_LISTED}",
         "p.yaml:5: services.web.discovery.consul: has both token and token_file: keep one of them",
         "p.yaml:6: services.web.health.probe.intervl: unknown key; did you mean 'interval'?",
-        "p.yaml:6: services.web.health.probe: has both http and tcp: keep one",
+        "p.yaml:6: services.web.health.probe: has http and tcp: keep one",
     ]
 
 

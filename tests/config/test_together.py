@@ -4,14 +4,15 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from config.discovery import SOURCES_LISTED, Discovery, one_source
-from config.model import EmbeddedRegistry, Probe
+from config.model import EmbeddedRegistry
+from config.probe import Probe, one_probe
 from config.registries.consul import Consul
 from config.registries.dns import Dns, dns_port, dns_ttls
 from config.registries.etcd import Etcd
 from config.registries.eureka import Eureka
 from config.registries.http import Http
 from config.registries.static import StaticInstance
-from config.together import one_login, one_probe, one_token, repeated
+from config.together import one_login, one_token, repeated
 from config.units import Address, Bind
 
 
@@ -38,8 +39,11 @@ from config.units import Address, Bind
             "has both password and password_file: keep one of them",
         ),
         (one_probe, ["http", "expect", "host"], None),
-        (one_probe, ["rise"], "must have one of http and tcp"),
-        (one_probe, ["http", "tcp"], "has both http and tcp: keep one"),
+        (one_probe, ["rise"], "must have one of http, tcp or grpc"),
+        (one_probe, ["http", "tcp"], "has http and tcp: keep one"),
+        (one_probe, ["grpc", "host"], None),
+        (one_probe, ["grpc", "tcp", "http"], "has http and tcp and grpc: keep one"),
+        (one_probe, ["grpc", "body", "method"], "has body and method with grpc: leave out what only http probes have"),
         (one_probe, ["tcp", "host"], "has host with tcp: leave out what only http probes have"),
     ],
 )
