@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from proxy.simulate.world import Arrivals, Clients
 
+_ROUNDING = 1e-9  # of a request
+
 _Piece = tuple[float, float, float, float]  # from when to when, and the rate at both ends
 
 
@@ -64,7 +66,9 @@ class Rates:
                 # d in rate·d + slope·d²/2 = need, in the form that does not divide by a slope of 0
                 square = rate * rate + 2.0 * slope * need
                 further = 2.0 * need / (rate + sqrt(square)) if square > 0 else inf
-                if now + further >= end or further == inf:
+                if need <= _ROUNDING:
+                    further = 0.0  # it was due at the end of the piece before, after which none may come
+                elif now + further >= end or further == inf:
                     need -= _area((now, end, rate, last), end) if end != inf else 0.0
                     break
                 now += further

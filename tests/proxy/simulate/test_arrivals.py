@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import pairwise, takewhile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.simulate.arrivals import Crowd, Rates
@@ -29,6 +29,8 @@ def test_the_rate_jumps_and_ramps() -> None:
 
 
 @given(count=st.integers(1, 20_000))
+@example(count=1000)
+@example(count=8500)  # where the rate comes down to 0
 def test_so_many_are_expected_until_so_many_have_come(count: int) -> None:
     rates = Rates(BURST)
     time = rates.time_of(count)
@@ -38,6 +40,7 @@ def test_so_many_are_expected_until_so_many_have_come(count: int) -> None:
 
 def test_none_come_once_the_rate_is_zero_for_good() -> None:
     rates = Rates(Arrivals.model_validate({"rate": 10, "changes": [{"at": 10, "rate": 0}]}))
+    assert rates.time_of(100) == pytest.approx(10)
     assert rates.time_of(101) is None
     assert len(list(rates.times(random.Random(1), even=True))) == 100
 
