@@ -1,4 +1,7 @@
-"""From what is to be registered to the registrar that does it: one function a registry, and their table."""
+"""From what is to be registered to the registrar that does it: one function a registry, and their table.
+
+A registry is loaded when it is wanted, as in registries.py.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,9 @@ from typing import TYPE_CHECKING, Any
 from yarl import URL
 
 from config.registries.zookeeper import LONGEST_SESSION
-from discovery.consul import ConsulRegistrar
-from discovery.etcd import EtcdRegistrar
-from discovery.eureka import EurekaRegistrar
 from discovery.here import address_towards, is_loopback
 from discovery.registration import LEAVING
 from discovery.registry import RegistryError
-from discovery.zookeeper import ZooKeeperRegistrar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,6 +66,8 @@ def make(wanted: Register) -> Target:
 
 
 def _consul(wanted: Register, keys: ConsulAgent) -> Target:
+    from discovery.consul import ConsulRegistrar
+
     registrar = ConsulRegistrar(
         keys.address,
         token=_secret(keys.token),
@@ -78,6 +79,8 @@ def _consul(wanted: Register, keys: ConsulAgent) -> Target:
 
 
 def _etcd(wanted: Register, keys: EtcdKey) -> Target:
+    from discovery.etcd import EtcdRegistrar
+
     registrar = EtcdRegistrar(
         keys.endpoints,
         username=keys.username or "",
@@ -90,6 +93,8 @@ def _etcd(wanted: Register, keys: EtcdKey) -> Target:
 
 
 def _eureka(wanted: Register, keys: EurekaApp) -> Target:
+    from discovery.eureka import EurekaRegistrar
+
     registrar = EurekaRegistrar(
         keys.urls,
         username=keys.username or "",
@@ -102,6 +107,8 @@ def _eureka(wanted: Register, keys: EurekaApp) -> Target:
 
 
 def _zookeeper(wanted: Register, keys: ZooKeeperNode) -> Target:
+    from discovery.zookeeper import ZooKeeperRegistrar
+
     registrar = ZooKeeperRegistrar(
         map(str, keys.hosts),
         layout=keys.layout,
