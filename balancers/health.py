@@ -21,7 +21,8 @@ class Thresholds:
 
     Of requests, `consecutive_5xx` answers of 5xx in a row, `consecutive_gateway` answers of 502, 503 or 504 in a row,
     or `consecutive_local_failures` in a row that were not answered, eject it for `base_ejection_time` seconds or more,
-    at most for `max_ejection_time`, see `Health.eject`; 0 does not count them.
+    at most for `max_ejection_time`, see `Health.eject`; 0 does not count them. For each `interval` that it was healthy
+    one of its ejections is forgotten.
     """
 
     rise: int = 2
@@ -32,6 +33,7 @@ class Thresholds:
     consecutive_gateway: int = 0
     base_ejection_time: float = 30.0
     max_ejection_time: float = 300.0
+    interval: float = 10.0
 
 
 class Health:
@@ -68,7 +70,7 @@ class Health:
         self._passed = self._failed = 0  # probes in a row
         self._errors = self._local = self._gateway = 0  # requests in a row: 5xx, not answered at all, 502 to 504
         self.blame = ""  # the cause for which `failed` last said that it should be ejected
-        self._row = 0  # ejections for what requests found, less one for each base time that went well since
+        self._row = 0  # ejections for what requests found, less one for each interval that went well since
         self.ejections = 0
         self.last_probe = ""  # what it found, whatever came of that
         self.since = now
@@ -137,13 +139,13 @@ class Health:
         """Take it out: until probes pass, or for what requests found, until its time is over too.
 
         That time, in seconds, is `base_ejection_time` times the number of such ejections in a row, at most the larger
-        of `max_ejection_time` and the base, and `jitter` besides. The number falls by one for each full base time that
-        it was healthy since. So does Envoy, whose multiplier falls with each interval that went well
-        (config.cluster.v3.OutlierDetection: base_ejection_time, max_ejection_time).
+        of `max_ejection_time` and the base, and `jitter` besides. The number falls by one for each full `interval` that
+        it was healthy since, as Envoy's multiplier does (config.cluster.v3.OutlierDetection: base_ejection_time,
+        max_ejection_time, interval).
         """
         base = self._thresholds.base_ejection_time
         if self.state == "healthy" and self._row:
-            self._row = max(self._row - int((now - self.since) / base), 0)
+            self._row = max(self._row - int((now - self.since) / self._thresholds.interval), 0)
         self.ejections += 1
         self.cause = cause
         self.until = _NEVER

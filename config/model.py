@@ -169,7 +169,9 @@ class Passive(Model):
         "counted by themselves.",
     )
     interval: PositiveDuration = Field(
-        default=10.0, description="How long the endpoints are watched before they are compared with each other."
+        default=10.0,
+        description="How long the endpoints are watched before they are compared with each other. For each that an "
+        "endpoint was healthy one of its ejections is forgotten, and the next one is so much shorter.",
     )
     success_rate_factor: Annotated[float, Field(ge=0, le=10)] = Field(
         default=1.9,

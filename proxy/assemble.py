@@ -278,6 +278,7 @@ def pool_of(wanted: model.Settings, source: random.Random, clock: Callable[[], f
         consecutive_gateway=passive.consecutive_gateway_errors if passive.enabled else 0,
         base_ejection_time=passive.base_ejection_time,
         max_ejection_time=passive.max_ejection_time,
+        interval=passive.interval,
     )
     return Pool(
         find(wanted.balancer.type, wanted.balancer.options, clock),

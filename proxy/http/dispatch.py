@@ -220,11 +220,14 @@ class Dispatch:
         """Wait for a place, as the first of all if it had one before or was woken to take one."""
         places = self.service.places
         assert places is not None
-        first = woken or self._tries is not None
-        if places.wait(self, len(self.service.pool.candidates), first=first):
+        pool, first = self.service.pool, woken or self._tries is not None
+        choosy = self._tries is not None or pool.open_to(self.request) is not pool.candidates
+        if places.wait(self, len(pool.candidates), first=first, choosy=choosy):
             if not woken:
                 self.downstream.deadline = now + self.terms.timeouts.queue
             self.downstream.steer()
+            if not woken and (first or not places.hopeless):
+                places.wake()  # those before it may all be choosy, and what it has left may be for one behind it
         else:
             text = "the service has as many requests under way as it may"
             self.failed(503, text, "complete", "overload")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
+
+_PASSED = 32  # who wait for certain endpoints and are passed over in one round, at the most
 
 
 class Waiting(Protocol):
@@ -29,16 +32,22 @@ class PlaceLimits:
 
 
 class Places:
-    """The places of one service. An exchange has one from when it is given an endpoint until it leaves it."""
+    """The places of one service. An exchange has one from when it is given an endpoint until it leaves it.
 
-    __slots__ = ("_waiting", "_waking", "limits", "refused", "taken")
+    One that only some of the endpoints may have (those of its subset, those that have not failed it) is choosy. While
+    it finds no place, those behind it that may go elsewhere are served before it.
+    """
+
+    __slots__ = ("_again", "_waiting", "_waking", "hopeless", "limits", "refused", "taken")
 
     def __init__(self, limits: PlaceLimits) -> None:
         self.limits = limits
         self.taken = 0
         self.refused = 0  # requests that neither found a place nor room to wait for one
-        self._waiting: OrderedDict[Waiting, None] = OrderedDict()
+        self.hopeless = False  # one that waits would take any endpoint, and there was none: nor is there for a newcomer
+        self._waiting: OrderedDict[Waiting, bool] = OrderedDict()  # and whether they are choosy
         self._waking = False
+        self._again = False  # the one who was woken waits again
 
     @property
     def waiting(self) -> int:
@@ -50,8 +59,12 @@ class Places:
         """True when the service as a whole takes no more."""
         return 0 < self.limits.in_flight <= self.taken
 
-    def wait(self, exchange: Waiting, endpoints: int, *, first: bool) -> bool:
-        """Have an exchange wait, if there is room; `first` when it had a place before, or was next already."""
+    def wait(self, exchange: Waiting, endpoints: int, *, first: bool, choosy: bool = False) -> bool:
+        """Have an exchange wait, if there is room; `first` when it had a place before, or was woken."""
+        if exchange in self._waiting:  # it was woken, and keeps its turn
+            self._waiting[exchange] = choosy
+            self._again = True
+            return True
         limits = self.limits
         room = limits.queue
         if limits.queue_per_endpoint:
@@ -59,14 +72,16 @@ class Places:
         if len(self._waiting) >= room and not first:
             self.refused += 1
             return False
-        self._waiting[exchange] = None
+        if not self._waiting:
+            self.hopeless = not choosy
+        self._waiting[exchange] = choosy
         if first:
             self._waiting.move_to_end(exchange, last=False)
         return True
 
     def leave(self, exchange: Waiting) -> bool:
         """Have an exchange wait no more; False when it did not."""
-        return self._waiting.pop(exchange, self) is None
+        return self._waiting.pop(exchange, None) is not None
 
     def wake(self) -> None:
         """Give what is free to those who wait; called whenever a place or an endpoint may have become free.
@@ -77,11 +92,19 @@ class Places:
         if self._waking:
             return
         self._waking = True
+        self.hopeless = False
+        passed = 0
         try:
-            while self._waiting and not self.full:
-                exchange, _ = self._waiting.popitem(last=False)
+            while not self.full and passed < len(self._waiting):
+                exchange = next(islice(self._waiting, passed, None))
+                self._again = False
                 exchange.woken()
-                if exchange in self._waiting:
-                    break  # it waits again: every endpoint is full
+                if not self._again:
+                    self._waiting.pop(exchange, None)
+                elif self._waiting.get(exchange) and passed < _PASSED:
+                    passed += 1
+                else:
+                    self.hopeless = True  # every endpoint is full
+                    break
         finally:
             self._waking = False

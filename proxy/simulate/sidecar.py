@@ -294,11 +294,15 @@ class Sidecar:
         """Wait for a place, as the first of all if it had one before or was woken to take one."""
         places = self.places
         assert places is not None
-        if not places.wait(request, len(self.pool.candidates), first=woken or request.tries is not None):
+        pool, first = self.pool, woken or request.tries is not None
+        choosy = request.tries is not None or pool.open_to(request.asked) is not pool.candidates
+        if not places.wait(request, len(pool.candidates), first=first, choosy=choosy):
             self._end(request, "overload")
         elif not woken:
             request.until = self._clock.now + self._timeouts.queue
             self._clock.at(request.until, self._unplaced, request)
+            if first or not places.hopeless:
+                places.wake()  # those before it may all be choosy, and what it has left may be for one behind it
 
     def _unplaced(self, request: Request) -> None:
         """Give up: no place became free in time."""

@@ -114,7 +114,7 @@ class TestTheTime:
         now, times = 0.0, []
         for _ in range(12):
             times.append(ejected(health, now))
-            now = health.since + 29.0  # not long enough to count as healthy
+            now = health.since + 9.0  # not long enough to count as healthy
         assert times == [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300, 300]
         assert health.ejections == 12
 
@@ -127,10 +127,10 @@ class TestTheTime:
         assert [ejected(health, 0.0), ejected(health, 200.0), ejected(health, 500.0)] == [200.0, 300.0, 300.0]
 
     @pytest.mark.parametrize(
-        ("healthy_for", "seconds"), [(0.0, 120), (29.5, 120), (30.0, 90), (59.5, 90), (60.0, 60), (90.0, 30), (9e9, 30)]
+        ("healthy_for", "seconds"), [(0.0, 120), (9.5, 120), (10.0, 90), (19.5, 90), (20.0, 60), (30.0, 30), (9e9, 30)]
     )
-    def test_each_base_time_that_goes_well_takes_one_off(self, healthy_for: float, seconds: float) -> None:
-        health = Health(Thresholds(base_ejection_time=30.0), 0.0)
+    def test_each_interval_that_goes_well_takes_one_off(self, healthy_for: float, seconds: float) -> None:
+        health = Health(Thresholds(base_ejection_time=30.0, interval=10.0), 0.0)
         for _ in range(3):
             ejected(health, health.since)
         assert ejected(health, health.since + healthy_for) == seconds
@@ -139,14 +139,14 @@ class TestTheTime:
         health = Health(Thresholds(base_ejection_time=30.0), 0.0)
         for _ in range(4):
             ejected(health, health.since)
-        assert ejected(health, health.since + 65.0) == 90.0  # 4 - 2 + 1
+        assert ejected(health, health.since + 25.0) == 90.0  # 4 - 2 + 1
         assert ejected(health, health.since) == 120.0
 
     def test_an_ejection_by_probes_lengthens_nothing_and_what_went_well_before_it_counts(self) -> None:
         health = Health(Thresholds(base_ejection_time=30.0, rise=1, fall=1), 0.0)
         for _ in range(3):
             ejected(health, health.since)
-        health.probed(False, "HTTP 500", health.since + 60.0)
+        health.probed(False, "HTTP 500", health.since + 20.0)
         assert (health.state, health.cause, health.until) == ("ejected", "probe", float("inf"))
         health.probed(True, "HTTP 200", health.since + 1000.0)
         assert ejected(health, health.since) == 60.0  # 3 - 2 + 1: no time counts while it is out

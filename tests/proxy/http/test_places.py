@@ -21,10 +21,11 @@ class Waiting:
         self.name = name
         self.served = served
         self.endpoints = "free"
+        self.choosy = False
 
     def woken(self) -> None:
         if self.endpoints == "full":
-            assert self.places.wait(cast("Dispatch", self), 1, first=True)
+            assert self.places.wait(cast("Dispatch", self), 1, first=True, choosy=self.choosy)
         elif self.endpoints == "gone":
             self.served.append(f"no {self.name}")
             self.places.wake()  # as everyone does who ends
@@ -33,7 +34,7 @@ class Waiting:
             self.served.append(self.name)
 
     def wait(self, endpoints: int = 1, *, first: bool = False) -> bool:
-        return self.places.wait(cast("Dispatch", self), endpoints, first=first)
+        return self.places.wait(cast("Dispatch", self), endpoints, first=first, choosy=self.choosy)
 
     def leave(self) -> bool:
         return self.places.leave(cast("Dispatch", self))
@@ -145,3 +146,53 @@ def test_first_come_first_served_within_the_limits(events: list[str], in_flight:
         assert served == expected
         assert places.taken <= in_flight
         assert places.waiting == len(waiting) <= queue
+
+
+class TestTheChoosy:
+    """Those that only some of the endpoints may have hold nobody up."""
+
+    def test_those_behind_are_served_before_it_and_it_keeps_its_turn(self) -> None:
+        served: list[object] = []
+        places = Places(PlaceLimits(in_flight_per_endpoint=1, queue=9))
+        first, second, third = (Waiting(places, n, served) for n in ("first", "second", "third"))
+        for one in (first, second):
+            one.endpoints, one.choosy = "full", True
+            assert one.wait()
+        assert third.wait()
+        assert not places.hopeless
+        places.wake()
+        assert (served, places.waiting, places.hopeless) == (["third"], 2, False)
+        first.endpoints = second.endpoints = "free"
+        places.wake()
+        assert served == ["third", "first", "second"]
+
+    def test_nobody_passes_one_that_would_take_any(self) -> None:
+        served: list[object] = []
+        places = Places(PlaceLimits(in_flight_per_endpoint=1, queue=9))
+        choosy, any_would_do, last = (Waiting(places, n, served) for n in range(3))
+        choosy.endpoints, choosy.choosy = "full", True
+        any_would_do.endpoints = "full"
+        assert all(one.wait() for one in (choosy, any_would_do, last))
+        places.wake()
+        assert (served, places.waiting, places.hopeless) == ([], 3, True)
+        any_would_do.endpoints = "free"
+        places.wake()
+        assert (served, places.waiting) == ([1, 2], 1)
+
+    def test_where_the_first_to_wait_would_take_any_there_is_no_hope_for_the_next(self) -> None:
+        places = Places(PlaceLimits(in_flight_per_endpoint=1, queue=9))
+        assert Waiting(places, 0, []).wait()
+        assert places.hopeless
+
+    def test_a_round_passes_over_so_many_and_no_more(self) -> None:
+        served: list[object] = []
+        places = Places(PlaceLimits(in_flight_per_endpoint=1, queue=99))
+        waiting = [Waiting(places, n, served) for n in range(34)]
+        for one in waiting[:33]:
+            one.endpoints, one.choosy = "full", True
+        assert all(one.wait() for one in waiting)
+        places.wake()
+        assert (served, places.waiting) == ([], 34)
+        assert waiting[0].leave()
+        places.wake()
+        assert (served, places.waiting) == ([33], 32)

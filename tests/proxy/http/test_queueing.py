@@ -324,6 +324,29 @@ async def test_another_try_waits_for_an_endpoint_that_is_full_as_the_first_of_al
         await answer(again, third)
 
 
+async def test_one_who_waits_for_a_certain_endpoint_holds_nobody_up() -> None:
+    async with proxying(instances=2, places=ONE_EACH, retries=RetryPolicy(attempts=1)) as proxy:
+        clients = {name: await asks(proxy, get(name)) for name in (b"a", b"b")}
+        peers = [await instance.accept() for instance in proxy.instances]
+        heads = [(await peer.through())[5:6] for peer in peers]
+        third = await asks(proxy, get(b"third"))
+        peers[0].close()  # its request may only go to the other one, which is full
+        again = await proxy.instances[0].accept()
+        await again.gets(sent(b"third"))
+        fourth = await asks(proxy, get(b"fourth"))
+        assert places(proxy).waiting == 2
+        await answer(again, third)
+        await again.gets(sent(b"fourth"))
+        await answer(again, fourth)
+        fifth = await asks(proxy, get(b"fifth"))  # it need not wait at all
+        await again.gets(sent(b"fifth"))
+        assert places(proxy).waiting == 1
+        await answer(again, fifth)
+        await answer(peers[1], clients[heads[1]])
+        await peers[1].gets(sent(heads[0]))
+        await answer(peers[1], clients[heads[0]])
+
+
 async def test_a_drain_answers_those_who_wait() -> None:
     async with proxying(places=ONE) as proxy:
         clients = [await asks(proxy, get(b"%d" % n)) for n in range(3)]
