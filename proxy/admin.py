@@ -120,6 +120,8 @@ class Admin:
         service = self._application.services.get(request.match_info["name"])
         if service is None:
             return web.json_response({"error": f"there is no service {request.match_info['name']!r}"}, status=404)
+        if from_a_page(request):
+            return web.json_response({"error": "pages of a browser may not do this"}, status=403)
         try:
             weights = json.loads(await request.text())
             if not isinstance(weights, dict) or not all(_is_share(weight) for weight in weights.values()):

@@ -39,6 +39,8 @@ RATE = 20.0  # reads a second
 
 CONNECTIONS = 64  # services with a connection each; an agent allows 200 connections from one address
 
+_FILTERED = "instances that the token may not read; grant it node:read for their nodes and service:read"
+
 
 class ConsulRegistry:
     """The services that the Consul agent at `address` (`http://127.0.0.1:8500`) knows.
@@ -94,7 +96,11 @@ class ConsulRegistry:
                 async with contextlib.aclosing(answers):
                     async for answer, is_continuous in answers:
                         instances, unreadable = read_entries(answer.content)
-                        yield Snapshot(service, instances, str(answer.index), is_continuous, unreadable, answer.age)
+                        continuous = is_continuous
+                        if answer.is_filtered:
+                            # Nobody can tell whether what is missing went, or is there and may not be seen.
+                            continuous, unreadable = False, (*unreadable, _FILTERED)
+                        yield Snapshot(service, instances, str(answer.index), continuous, unreadable, answer.age)
             finally:
                 if has_claimed:
                     agent.release()

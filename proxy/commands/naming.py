@@ -27,12 +27,13 @@ class Spelling:
     """Which keys of a registry stand on the command line: `KIND:ADDRESS NAME`.
 
     `address` is the key that follows the colon, a list if it is `several`, parted by commas; `name` is the one that the
-    name is for. Empty ones there are none.
+    name is for, unless the key `instead` of it is given. Empty ones there are none.
     """
 
     address: str = ""
     name: str = ""
     several: bool = False
+    instead: str = ""
 
 
 # A registry that is not here is told by its keys alone: -o KEY=VALUE.
@@ -44,6 +45,10 @@ SPELLINGS = {
     "kubernetes": Spelling("kubeconfig", "service"),
     "dns": Spelling("servers", "name", several=True),
     "http": Spelling("url"),
+    "docker": Spelling("engine", "service", instead="labels"),
+    "swarm": Spelling("engine", "service", instead="labels"),
+    "mesos": Spelling("masters", "task", several=True),
+    "marathon": Spelling("urls", "app", several=True),
 }
 
 
@@ -93,7 +98,7 @@ def _keys(spelling: Spelling, address: str, name: str, keys: Mapping[str, Any]) 
         if not spelling.address:
             raise click.UsageError("this registry has no address; say what is needed by -o KEY=VALUE")
         found[spelling.address] = address.split(",") if spelling.several else address
-    if name and spelling.name:
+    if name and spelling.name and spelling.instead not in keys:
         found[spelling.name] = name
     return found | dict(keys)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Those that can only be asked for a service by its name, or hold one only.
-_WITHOUT_A_LIST = ("dns", "file", "http")
+_WITHOUT_A_LIST = ("dns", "file", "http", "docker", "swarm", "mesos", "marathon")
 
 # Below which path the services are, where names are paths and none is given.
 BELOW = {"etcd": "/services/", "zookeeper": "/services"}

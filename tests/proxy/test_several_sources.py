@@ -19,9 +19,9 @@ async def answers(pointsman: Running, requests: int = 100) -> Counter[str]:
     return Counter([(await pointsman.get())[1] for _ in range(requests)])
 
 
-async def reweigh(pointsman: Running, weights: object, service: str = "web") -> tuple[int, Any]:
+async def reweigh(pointsman: Running, weights: object, service: str = "web", **headers: str) -> tuple[int, Any]:
     url = f"{pointsman.admin_url}/api/v1/services/{service}/sources"
-    async with pointsman.session.patch(url, data=json.dumps(weights)) as response:
+    async with pointsman.session.patch(url, data=json.dumps(weights), headers=headers) as response:
         return response.status, await response.json()
 
 
@@ -60,9 +60,11 @@ async def test_weights_that_make_no_sense_change_nothing(weights: object, error:
     services = {"web": {"discovery": sources}, "shop": {"discovery": {"static": ["127.0.0.1:9"]}}}
     async with running({"services": services}) as pointsman:
         assert await reweigh(pointsman, weights) == (400, {"error": error})
-        _, refused = await reweigh(pointsman, {"static": 1}, "shop")
-        assert refused == {"error": "it has one source, which gets all requests"}
+        one_source = (400, {"error": "it has one source, which gets all requests"})
+        assert await reweigh(pointsman, {"static": 1}, "shop") == one_source
         assert (await reweigh(pointsman, {}, "nowhere"))[0] == 404
+        refused = await reweigh(pointsman, {"static": 0}, Origin="http://elsewhere.test")
+        assert refused == (403, {"error": "pages of a browser may not do this"})
         _, shown = await pointsman.admin("/api/v1/services/web")
         assert [one["weight"] for one in shown["sources"]] == [1, 1]
 

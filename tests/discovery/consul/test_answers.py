@@ -119,6 +119,19 @@ async def test_what_the_token_may_see_is_used():
         assert ids(await first(watch)) == {"n1/a"}
 
 
+async def test_that_the_token_may_not_see_all_is_said_and_makes_what_is_missing_doubtful():
+    filtered = answer(8, "a", X_Consul_Results_Filtered_By_ACLs="true")
+    async with scripted(answer(7, "a", "b"), filtered, answer(9, "a")) as (_, watch):
+        assert not (await first(watch)).unreadable
+        some = await first(watch)
+        after = await first(watch)
+    assert some.unreadable == (
+        "instances that the token may not read; grant it node:read for their nodes and service:read",
+    )
+    assert [one.continuous for one in (some, after)] == [False, True]
+    assert not after.unreadable
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -99,6 +99,14 @@ def test_a_file(tmp_path: Path):
     assert shown("discover", f"file:{file}", "web")["service"] == "web"
 
 
+@pytest.mark.parametrize("kind", ["docker", "swarm", "mesos", "marathon"])
+def test_the_name_and_the_address_are_enough_for_others_too(kind: str):
+    address = f"http://127.0.0.1:{free_port()}"
+    done = pointsman("discover", f"{kind}:{address}", "/web")
+    assert done.exit_code == 1
+    assert address in done.stderr
+
+
 def test_a_service_of_a_configuration(consul: ConsulAgent, tmp_path: Path):
     file = tmp_path / "pointsman.yaml"
     file.write_text(
@@ -135,6 +143,7 @@ def test_a_service_of_a_configuration(consul: ConsulAgent, tmp_path: Path):
         (["services"], "say of what: REGISTRY"),
         (["services", "consul", "-c", "x.yaml"], "say of what: REGISTRY"),
         (["services", "dns"], "dns cannot list its services; pointsman discover shows one by its name"),
+        (["services", "marathon"], "marathon cannot list its services; pointsman discover shows one by its name"),
         (["services", "nonsense"], "there is no registry 'nonsense'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
