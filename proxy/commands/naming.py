@@ -42,6 +42,8 @@ SPELLINGS = {
     "eureka": Spelling("urls", "app", several=True),
     "zookeeper": Spelling("hosts", "path", several=True),
     "kubernetes": Spelling("kubeconfig", "service"),
+    "docker": Spelling("engine", "service"),
+    "swarm": Spelling("engine", "service"),
     "dns": Spelling("servers", "name", several=True),
     "http": Spelling("url"),
 }
