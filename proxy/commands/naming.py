@@ -44,6 +44,8 @@ SPELLINGS = {
     "kubernetes": Spelling("kubeconfig", "service"),
     "docker": Spelling("engine", "service"),
     "swarm": Spelling("engine", "service"),
+    "mesos": Spelling("masters", "task", several=True),
+    "marathon": Spelling("urls", "app", several=True),
     "dns": Spelling("servers", "name", several=True),
     "http": Spelling("url"),
 }
