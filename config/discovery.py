@@ -132,10 +132,12 @@ def rules_of(source: str) -> tuple[Rule, ...]:
 
 
 def each_weighted(sources: tuple[Discovery, ...]) -> tuple[Discovery, ...]:
-    """Want weights for all sources of a list or for none."""
+    """Want weights for all sources of a list or for none, and one of them above 0."""
     weighted = sum(source.weight is not None for source in sources)
     if weighted not in (0, len(sources)):
         raise ValueError("must have a weight in each of its items or in none: they are shares of the same requests")
+    if weighted and not any(source.weight for source in sources):
+        raise ValueError("must have a weight above 0 in one of its items: nobody would get the requests")
     return sources
 
 

@@ -53,13 +53,16 @@ class Joined:
     def reweighed(self, weights: Mapping[int, int]) -> Snapshot:
         """Give the sources at some places other weights, and return the service's snapshot.
 
-        Raises ValueError when the sources have no weights that could be changed.
+        Raises ValueError when the sources have no weights that could be changed, or when none would be above 0.
         """
         if any(part.weight is None for part in self._parts):
             raise ValueError("its sources have no weights: every instance counts by its own")
-        self._parts = tuple(
+        parts = tuple(
             dataclasses.replace(part, weight=weights.get(place, part.weight)) for place, part in enumerate(self._parts)
         )
+        if not any(part.weight for part in parts):
+            raise ValueError("one of its sources must have a weight above 0: nobody would get the requests")
+        self._parts = parts
         return self._join()
 
     def _join(self) -> Snapshot:

@@ -211,6 +211,8 @@ class Client:
             raise SlowError(f"no answer within {self._timeout:g} s") from error
         except aiohttp.ClientConnectorError as error:
             raise EngineError(self._unconnected(error)) from error
+        except aiohttp.ClientPayloadError as error:
+            raise EngineError("the connection broke off") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise EngineError(first_line(str(error)) or type(error).__name__) from error
 

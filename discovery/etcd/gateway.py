@@ -162,6 +162,8 @@ class Gateway:
             yield
         except TimeoutError as error:
             raise EtcdError(f"no answer within {self._timeout:g} s") from error
+        except aiohttp.ClientPayloadError as error:
+            raise EtcdError("the connection broke off") from error
         except (aiohttp.ClientError, OSError) as error:
             raise EtcdError(" ".join(str(error).split()) or type(error).__name__) from error
 

@@ -6,6 +6,7 @@ https://github.com/Netflix/eureka/wiki/Eureka-REST-operations
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,8 @@ class Client:
             yield
         except TimeoutError as error:
             raise EurekaError(f"no answer within {self._timeout:g} s") from error
+        except aiohttp.ClientPayloadError as error:
+            raise EurekaError("the connection broke off") from error
         except (aiohttp.ClientError, OSError) as error:
             raise EurekaError(" ".join(str(error).split()) or type(error).__name__) from error
 
@@ -115,7 +118,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 async def _refuse(response: aiohttp.ClientResponse) -> None:
     """Raise the error that a refusal tells of."""
     body = await response.content.read(ERROR_READ)
-    said = first_line(body.decode("utf-8", "replace")) if _is_plain(response) else ""
+    said = _said(body) if _is_plain(response) else ""
     response.close()
     match response.status:
         case 401:
@@ -128,6 +131,18 @@ async def _refuse(response: aiohttp.ClientResponse) -> None:
             hint = ""
     told = said or first_line(response.reason) or "no reason given"
     raise RefusedError(response.status, f"HTTP {response.status}: {told}{hint}")
+
+
+def _said(body: bytes) -> str:
+    """Return the reason that a refusal gives: as JSON, which Spring's server and Jetty answer with, or as a text."""
+    text = body.decode("utf-8", "replace")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return "" if text.lstrip().startswith("{") else first_line(text)
+    if not isinstance(answer, dict):
+        return first_line(text)
+    return first_line(answer.get("message")) or first_line(answer.get("error"))
 
 
 def _is_plain(response: aiohttp.ClientResponse) -> bool:

@@ -119,14 +119,15 @@ class _Row:
                     aclosing(self._follow(client)) as rounds,
                 ):
                     async for _ in rounds:
-                        complaints.clear()
+                        if complaints:
+                            log.warning("%s; asking the one at %s from now on", "; ".join(complaints), url)
+                            complaints.clear()
                         await self._wake()
             except EurekaError as error:
                 complaints.append(f"Eureka at {url}: {error}")
                 self._urls.sort(key=lambda other: other == url)  # its turn comes last now
                 if len(complaints) == len(self._urls):
                     raise RegistryError("; ".join(complaints)) from error
-                log.warning("%s; asking the one at %s from now on", complaints[-1], self._urls[0])
 
     async def _follow(self, client: Client) -> AsyncGenerator[None, None]:
         """Keep the store as the server has it, and yield after each round."""

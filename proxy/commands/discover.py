@@ -16,7 +16,7 @@ from discovery.registry import RegistryError
 from proxy import logs
 from proxy.commands.naming import named, of_file
 from proxy.commands.register import keys_of
-from proxy.commands.running import FILE, run_to_end
+from proxy.commands.running import FILE, run_to_end, waiting
 from proxy.commands.showing import Known, changes, instance_json, instances_table, sentence
 from proxy.tasks import Tasks
 
@@ -39,7 +39,10 @@ _CLEAR = "\x1b[H\x1b[2J"  # of a terminal: to its corner, and empty
 )  # fmt: skip
 @click.option("--watch", is_flag=True, help="Go on, and show each change.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; with --watch an object a line.")
-@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout", metavar="DURATION", callback=waiting(0.1), default="10s", show_default=True,
+    help="How long to wait for an answer.",
+)  # fmt: skip
 def discover(
     words: tuple[str, ...], file: Path | None, options: tuple[str, ...], watch: bool, as_json: bool, timeout: float
 ) -> None:

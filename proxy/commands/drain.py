@@ -12,7 +12,7 @@ import click
 from yarl import URL
 
 from config.units import parse_bind
-from proxy.commands.running import FAILED, run_to_end
+from proxy.commands.running import FAILED, run_to_end, waiting
 
 if TYPE_CHECKING:
     from config.units import Bind
@@ -37,7 +37,7 @@ class DrainError(Exception):
 @click.option("--reason", metavar="TEXT", default="", help="Why, for whoever looks at it: 'new kernel'.")
 @click.option("--wait", is_flag=True, help="Return when it has no request in flight any more.")
 @click.option(
-    "--timeout", type=click.FloatRange(0), default=0.0, help="With --wait: at most so many seconds; 0: no end."
+    "--timeout", metavar="DURATION", callback=waiting(), default="0s", help="With --wait: at most so long; 0s: no end."
 )
 def drain(service: str, endpoint: str, admin: str, undrain: bool, reason: str, wait: bool, timeout: float) -> None:
     """Give an endpoint no new requests; those in flight finish.

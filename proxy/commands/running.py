@@ -19,16 +19,33 @@ import uvloop
 from config.errors import ConfigError
 from config.load import load, parse
 from config.model import Config
+from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
 from proxy import assemble
 from proxy.sockets import BindError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def waiting(least: float = 0.0) -> Callable[[click.Context, click.Parameter, str], float]:
+    """Make the callback of an option that says how long to wait (`500ms`, `1m30s`, `5`): it gives seconds."""
+
+    def read(ctx: click.Context, param: click.Parameter, value: str) -> float:
+        try:
+            seconds = parse_duration(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+        if seconds < least:
+            raise click.BadParameter(f"must be at least {format_duration(least)}, not {value}", ctx, param)
+        return seconds
+
+    return read
+
 
 _log = logging.getLogger(__name__)
 

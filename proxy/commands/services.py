@@ -13,7 +13,7 @@ from discovery.registry import RegistryError
 from proxy import logs
 from proxy.commands.naming import SERVICE, Named, named
 from proxy.commands.register import keys_of
-from proxy.commands.running import FILE, load_config, run_to_end
+from proxy.commands.running import FILE, load_config, run_to_end, waiting
 from proxy.commands.showing import service_json, services_table, table
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ BELOW = {"etcd": "/services/", "zookeeper": "/services"}
     help="Another key of the registry, as under discovery: in the file: token_file=PATH; repeatable.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout", metavar="DURATION", callback=waiting(0.1), default="10s", show_default=True,
+    help="How long to wait for an answer.",
+)  # fmt: skip
 def services(
     where: str | None, below: str, file: Path | None, options: tuple[str, ...], as_json: bool, timeout: float
 ) -> None:

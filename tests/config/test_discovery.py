@@ -51,6 +51,10 @@ def test_the_schema_takes_both():
             "discovery: must have a weight in each of its items or in none: they are shares of the same requests",
         ),
         (
+            "[{static: [], weight: 0}, {file: x, weight: 0}]",
+            "discovery: must have a weight above 0 in one of its items: nobody would get the requests",
+        ),
+        (
             "[{file: x}, {consul: {service: x, token: a, token_file: b}}]",
             "discovery[1].consul: has both token and token_file: keep one of them",
         ),

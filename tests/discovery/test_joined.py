@@ -130,6 +130,12 @@ class TestSnapshots:
         assert [one.weight for one in both.reweighed({0: 0}).instances] == [0, WHOLE]
         assert [part.weight for part in both.parts] == [0, 50]
 
+    def test_somebody_must_get_the_requests(self) -> None:
+        both = Joined("web", [Part(90), Part(10)])
+        with pytest.raises(ValueError, match="one of its sources must have a weight above 0"):
+            both.reweighed({0: 0, 1: 0})
+        assert [part.weight for part in both.parts] == [90, 10]
+
     def test_sources_without_weights_have_none_that_could_change(self) -> None:
         with pytest.raises(ValueError, match="its sources have no weights"):
             Joined("web", [Part(), Part()]).reweighed({0: 1})

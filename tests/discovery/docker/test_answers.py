@@ -236,6 +236,14 @@ async def test_a_question_that_is_not_answered_is_an_error(tmp_path: Path, path:
     assert not events._sources
 
 
+async def test_a_stream_that_breaks_off_is_an_error(tmp_path: Path):
+    async with watched(tmp_path, container("a")) as (engine, watch):
+        await first(watch)
+        engine.break_off()
+        with pytest.raises(RegistryError, match="the connection broke off"):
+            await until(watch, has("never"))
+
+
 async def test_a_stream_that_ends_is_an_error_for_all_who_follow_it(tmp_path: Path):
     async with scripted(tmp_path) as (engine, where):
         engine.put(container("a"))

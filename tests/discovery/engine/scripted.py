@@ -55,6 +55,7 @@ class ScriptedEngine:
         self.past: list[bytes] = []  # events that a new stream begins with
         self.questions: list[tuple[str, dict[str, str]]] = []
         self._streams: set[asyncio.Queue[bytes | None]] = set()
+        self._transports: list[asyncio.Transport] = []
 
     def put(self, one: dict[str, Any]) -> None:
         self.containers[one["Id"]] = one
@@ -68,6 +69,11 @@ class ScriptedEngine:
         """End the streams of events."""
         for stream in self._streams:
             stream.put_nowait(None)
+
+    def break_off(self) -> None:
+        """Have the connections of the streams of events break off."""
+        for transport in self._transports:
+            transport.abort()
 
     @property
     def streams(self) -> int:
@@ -106,7 +112,9 @@ class ScriptedEngine:
         stream: asyncio.Queue[bytes | None] = asyncio.Queue()
         for piece in self.past:
             stream.put_nowait(piece)
+        assert request.transport is not None
         self._streams.add(stream)
+        self._transports.append(request.transport)
         try:
             response = web.StreamResponse()
             await response.prepare(request)

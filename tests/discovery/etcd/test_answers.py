@@ -46,6 +46,7 @@ class Scripted:
         self.answers = list(answers)
         self.pieces: list[bytes] = []
         self.ends = False
+        self.breaks = False
         self.refuses_watches = False
         self.ignores_watches = False
         self.questions: list[tuple[str, dict[str, Any]]] = []
@@ -70,7 +71,10 @@ class Scripted:
         for piece in self.pieces:
             await response.write(piece)
             await asyncio.sleep(0)
-        if not self.ends:
+        if self.breaks:
+            assert request.transport is not None
+            request.transport.abort()
+        elif not self.ends:
             await self.released.wait()
         return response
 
@@ -122,6 +126,14 @@ async def test_a_watch_that_ends_is_an_error():
     async with scripted(page(7, "a"), pieces=(put("b", 8),), ends=True) as (_, watch):
         await first(watch)
         with pytest.raises(RegistryError, match="the watch ended"):
+            await until(watch, has("never"))
+
+
+async def test_a_watch_that_breaks_off_is_an_error():
+    async with scripted(page(7, "a"), pieces=(put("b", 8),)) as (script, watch):
+        script.breaks = True
+        await first(watch)
+        with pytest.raises(RegistryError, match=r"etcd at http://\S+: the connection broke off"):
             await until(watch, has("never"))
 
 

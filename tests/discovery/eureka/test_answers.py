@@ -15,6 +15,7 @@ from aiohttp.test_utils import RawTestServer
 from discovery.eureka import EurekaRegistry, client, poller, store
 from discovery.registry import RegistryError
 from tests.discovery.watching import first, has, ids, only, until, watching
+from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,15 +58,29 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted(
-    full: Answer | list[Answer], delta: Answer | list[Answer] = b"", **options: Any
+    full: Answer | list[Answer], delta: Answer | list[Answer] = b"", *, before: tuple[str, ...] = (), **options: Any
 ) -> AsyncIterator[tuple[Scripted, Any]]:
     script = Scripted(full if isinstance(full, list) else [full], delta if isinstance(delta, list) else [delta])
     async with RawTestServer(script.handle) as server:
-        script.urls = [str(server.make_url("/eureka/"))]
+        script.urls = [*before, str(server.make_url("/eureka/"))]
         registry = EurekaRegistry(script.urls, **{"interval": 0.01, **options})
         async with watching(registry, "WEB") as watch:
             yield script, watch
         script.released.set()
+
+
+async def test_a_peer_is_named_as_the_one_to_ask_once_it_has_answered(caplog: pytest.LogCaptureFixture):
+    away = f"http://127.0.0.1:{free_port()}/eureka"
+    async with scripted(apps("UP_1_", one("a")), apps("UP_1_"), before=(away,)) as (script, watch):
+        await first(watch)
+        (said,) = caplog.messages
+        assert said.startswith(f"Eureka at {away}: ")
+        assert said.endswith(f"; asking the one at {script.urls[1]} from now on")
+    caplog.clear()
+    async with scripted(web.Response(status=500), before=(away,)) as (_, watch):
+        with pytest.raises(RegistryError, match=rf"Eureka at {away}: .*; Eureka at .*: HTTP 500"):
+            await first(watch)
+    assert not caplog.messages
 
 
 async def test_a_delta_is_taken_as_often_as_it_is_told():
@@ -204,6 +219,10 @@ def compressed(body: bytes, coding: str = "gzip") -> web.Response:
         (apps("", application=[{"instance": []}]), "an application's name must be a text, not nothing"),
         (apps("", application=[{"name": "A", "instance": ["x"]}]), "instance must be a list of objects"),
         (web.Response(status=401, text="Who?\nme"), r"HTTP 401: Who\?; username and password must be"),
+        (web.json_response({"status": 401, "error": "Unauthorized"}, status=401), "HTTP 401: Unauthorized; username"),
+        (web.Response(status=500, text='{\n"message":"Oh",\n"status":"500"\n}'), "HTTP 500: Oh"),
+        (web.Response(status=500, text='{\n"message"'), "HTTP 500: Internal Server Error"),
+        (web.json_response([], status=500), r"HTTP 500: \[\]"),
         (web.Response(status=403), "HTTP 403: Forbidden; the user must be allowed to read"),
         (web.Response(status=404, text="<p>", content_type="text/html"), "HTTP 404: Not Found; the URL must be"),
         (web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), "HTTP 302: Found"),

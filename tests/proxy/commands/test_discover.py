@@ -139,7 +139,11 @@ def test_a_service_of_a_configuration(consul: ConsulAgent, tmp_path: Path):
         (["discover", "consul", "web", "-o", "dc=x"], "discovery.consul.dc: unknown key"),
         (["discover", "-c", "x.yaml"], "with -c FILE, say NAME"),
         (["discover", "-c", "/nowhere.yaml", "web"], "/nowhere.yaml: cannot be read"),
-        (["discover", "consul", "web", "--timeout", "0"], "Invalid value for '--timeout'"),
+        (["discover", "consul", "web", "--timeout", "0"], "'--timeout': must be at least 100ms, not 0"),
+        (["discover", "consul", "web", "--timeout", "1x"], "must be a duration such as 500ms, 5s"),
+        (["discover", "docker:d.sock", "web"], "discovery.docker.engine: must be"),
+        (["discover", "mesos:h:1", "web"], "discovery.mesos.masters[0]: must be"),
+        (["discover", "marathon:h:1", "/web"], "discovery.marathon.urls[0]: must be"),
         (["services"], "say of what: REGISTRY"),
         (["services", "consul", "-c", "x.yaml"], "say of what: REGISTRY"),
         (["services", "dns"], "dns cannot list its services; pointsman discover shows one by its name"),
@@ -256,3 +260,10 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(etcd: EtcdServer, name: s
     etcd.put(prefix + "one", "10.0.0.1:80")
     assert running.wait(10) == 0
     assert complaints.read_text() == ""
+
+
+@pytest.mark.parametrize("kind", ["docker", "swarm"])
+def test_an_engine_that_is_not_there(kind: str, tmp_path: Path):
+    done = pointsman("discover", f"{kind}:unix://{tmp_path}/d.sock", "web", "--timeout", "5s")
+    assert done.exit_code == 1
+    assert f"{tmp_path}/d.sock: there is no such socket" in done.stderr
