@@ -27,7 +27,7 @@ class UnknownPolicyError(LookupError):
 
 
 class PolicyOptionError(ValueError):
-    """The balancer has no such option, or refuses its value."""
+    """The balancer cannot be loaded, has no such option, or refuses its value."""
 
 
 def names() -> list[str]:
@@ -46,7 +46,10 @@ def find(name: str, options: Mapping[str, Any], clock: Callable[[], float] = tim
         entry = _installed()[name]
     except KeyError:
         raise UnknownPolicyError(f"there is no balancer {name!r}; there are {', '.join(names())}") from None
-    policy = entry.load()
+    try:
+        policy = entry.load()
+    except Exception as error:  # whatever the import of somebody else's package may raise
+        raise PolicyOptionError(f"the balancer {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
     known = [
         parameter.name
         for parameter in inspect.signature(policy).parameters.values()
@@ -67,6 +70,8 @@ def find(name: str, options: Mapping[str, Any], clock: Callable[[], float] = tim
             check(**options)
         except ValueError as error:
             raise PolicyOptionError(f"the balancer {name!r}: {error}") from None
+        except Exception as error:  # a value of another type than it thought of, as a rule
+            raise PolicyOptionError(f"the balancer {name!r}: {type(error).__name__}: {error}") from error
     if clock is not time_stands_still:
         given[CLOCK] = clock
     return cast("Policy", partial(policy, **given) if given else policy)

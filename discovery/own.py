@@ -43,3 +43,5 @@ def make(name: str, options: Mapping[str, Any]) -> Registry:
         return cast("Registry", registry(**options))
     except ValueError as error:
         raise OwnRegistryError(f"the registry {name!r}: {error}") from error
+    except Exception as error:  # a value of another type than it thought of, as a rule
+        raise OwnRegistryError(f"the registry {name!r}: {type(error).__name__}: {error}") from error

@@ -431,6 +431,17 @@ def _override(wanted: balancing.Override) -> Override:
     )
 
 
+def intervals_of(wanted: Probe) -> Intervals:
+    """Make the intervals between probes; a simulation has the same."""
+    return Intervals(
+        healthy=wanted.interval,
+        unhealthy=wanted.unhealthy_interval or wanted.interval,
+        idle=wanted.idle_interval or 0.0,
+        idle_after=wanted.idle_after,
+        jitter=wanted.jitter,
+    )
+
+
 def _probe(wanted: Probe) -> ProbeOptions:
     body = wanted.body
     return ProbeOptions(
@@ -439,13 +450,7 @@ def _probe(wanted: Probe) -> ProbeOptions:
         port=wanted.port or 0,
         expects=wanted.expects,
         timeout=wanted.timeout,
-        intervals=Intervals(
-            healthy=wanted.interval,
-            unhealthy=wanted.unhealthy_interval or wanted.interval,
-            idle=wanted.idle_interval or 0.0,
-            idle_after=wanted.idle_after,
-            jitter=wanted.jitter,
-        ),
+        intervals=intervals_of(wanted),
         grpc=wanted.grpc,
         method=wanted.method,
         headers={name: value.get_secret_value() for name, value in wanted.headers.items()},

@@ -10,9 +10,10 @@ from config.levels import over
 from config.traffic import Limits, Retries, Timeouts
 from discovery.instance import Instance, Snapshot
 from proxy.application import SWEEP
-from proxy.assemble import pool_of, tries_of
+from proxy.assemble import intervals_of, pool_of, tries_of
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget
+from proxy.probe_pace import Pace
 from proxy.simulate.arrivals import Crowd, Rates
 from proxy.simulate.clockwork import Clockwork
 from proxy.simulate.reading import names_of
@@ -150,19 +151,21 @@ class Engine:
             if kind not in ("joined", "left", "changed") and len(self.recording.told) < _TOLD_MOST:
                 self.recording.told.append((self.clock.now, number, kind, endpoint, reason))
 
+        probe = wanted.health.probe
+        chance = Random(f"{self.scenario.seed} probes {number}")
         return Sidecar(
             self.clock,
             pool_of(wanted, source, self.clock, told),
             self._replicas,
             self.recording,
-            Random(f"{self.scenario.seed} probes {number}"),
             retries=policy,
             budget=RetryBudget(retries.budget, retries.budget_floor),
             timeouts=timeouts,
             limits=PlaceLimits(
                 limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint
             ),
-            probe=wanted.health.probe,
+            probe=probe,
+            pace=Pace(intervals_of(probe), chance) if probe is not None else None,
         )
 
     def _snapshot(self) -> Snapshot:

@@ -31,7 +31,8 @@ _MEANINGLESS: tuple[tuple[KeyPath, tuple[str, ...]], ...] = (
     (("service", "timeouts"), ("body_idle", "stream_idle", "request", "upstream_keepalive")),
     (("service", "limits"), ("body",)),
     (("service", "retries"), ("buffer", "hedge_after")),
-    (("service", "health", "probe"), ("expect", "host", "port")),
+    (("service", "health"), ("panic_header",)),
+    (("service", "health", "probe"), ("expect", "host", "port", "body", "method", "headers")),
 )
 
 

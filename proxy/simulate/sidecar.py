@@ -15,13 +15,13 @@ from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from random import Random
 
     from balancers.endpoint import Endpoint
     from balancers.pool import Pool
     from config.probe import Probe
     from discovery.instance import Snapshot
     from proxy.http.terms import Timeouts
+    from proxy.probe_pace import Pace
     from proxy.simulate.arrivals import Asked
     from proxy.simulate.clockwork import Clockwork
     from proxy.simulate.recording import Recording
@@ -117,6 +117,17 @@ class Asking:
         self.sidecar.later(self.replica, self.sidecar.probed, self)
 
 
+class Planned:
+    """The next probe of an endpoint, planned under an interval."""
+
+    __slots__ = ("due", "endpoint", "interval")
+
+    def __init__(self, endpoint: Endpoint, due: float, interval: float) -> None:
+        self.endpoint = endpoint
+        self.due = due
+        self.interval = interval
+
+
 class Sidecar:
     """One proxy of several. `replicas` has every process there is or was, by its identity."""
 
@@ -126,27 +137,28 @@ class Sidecar:
         pool: Pool,
         replicas: Mapping[str, Replica],
         recording: Recording,
-        random: Random,
         *,
         retries: RetryPolicy,
         budget: RetryBudget,
         timeouts: Timeouts,
         limits: PlaceLimits,
         probe: Probe | None,
+        pace: Pace | None,
     ) -> None:
         self.pool = pool
         self.retries = 0
         self._clock = clock
         self._replicas = replicas
         self._recording = recording
-        self._random = random
         self._policy = retries
         self._budget = budget
         self._timeouts = timeouts
         self._patience = timeouts.response_head
         self.places = Places(limits) if limits else None
         self._probe = probe
+        self._pace = pace
         self._probing: set[Endpoint] = set()
+        self._planned: dict[Endpoint, Planned] = {}
         self._requests = 0
         self._unanswered: deque[Attempt] = deque()  # in the order in which their time is over
         self._watching = False
@@ -156,6 +168,8 @@ class Sidecar:
         change = self.pool.update(snapshot, self._clock.now)
         if self._probe is not None:
             self._probing.difference_update(change.left)
+            for endpoint in change.left:
+                self._planned.pop(endpoint, None)
             for endpoint in change.joined:
                 self._probing.add(endpoint)
                 self._ask(endpoint)
@@ -166,6 +180,8 @@ class Sidecar:
         """Do what is due, as proxy/service.py has it swept."""
         self.pool.settle(self._clock.now)
         self._budget.sweep(self._clock.now, self._requests)
+        if self._pace is not None:
+            self._hasten(self._pace)
         if self.places is not None:
             self.places.wake()
 
@@ -367,7 +383,7 @@ class Sidecar:
         self._clock.at(self._clock.now + asking.replica.distance / 2, self._knock, asking)
 
     def _knock(self, asking: Asking) -> None:
-        if self._probe is None or self._probe.http:
+        if self._probe is None or not self._probe.tcp:
             asking.replica.receive(asking)
         elif asking.replica.takes_connections():
             asking.answered(200)
@@ -381,11 +397,33 @@ class Sidecar:
 
     def probed(self, asking: Asking) -> None:
         """Take in what a probe found, and plan the next one."""
-        probe, endpoint = self._probe, asking.endpoint
-        if probe is None or asking.ended:
+        pace, endpoint = self._pace, asking.endpoint
+        if pace is None or asking.ended:
             return
         asking.ended = True
         if endpoint in self._probing:
             self.pool.probed(endpoint, asking.passed, asking.detail, self._clock.now)
-            pause = probe.interval * (1 + probe.jitter * (2 * self._random.random() - 1))
-            self._clock.at(self._clock.now + pause, self._ask, endpoint)
+            self._plan(endpoint, pace.pause(endpoint.health), pace)
+
+    def _plan(self, endpoint: Endpoint, pause: float, pace: Pace) -> None:
+        planned = Planned(endpoint, self._clock.now + pause, pace.interval(endpoint.health))
+        self._planned[endpoint] = planned
+        self._clock.at(planned.due, self._due, planned)
+
+    def _due(self, planned: Planned) -> None:
+        if self._planned.get(planned.endpoint) is planned:  # and has not come nearer since
+            del self._planned[planned.endpoint]
+            self._ask(planned.endpoint)
+
+    def _hasten(self, pace: Pace) -> None:
+        """Bring those probes nearer whose interval has become shorter."""
+        if pace.traffic(self._requests, self.pool.load.in_flight, self._clock.now):
+            shorter = list(self._planned.values())
+        else:
+            waiting = [
+                self._planned[endpoint] for endpoint in self.pool.ejected_for_a_time if endpoint in self._planned
+            ]
+            shorter = [planned for planned in waiting if pace.interval(planned.endpoint.health) < planned.interval]
+        for planned in shorter:
+            soon = pace.soon(planned.endpoint.health)
+            self._plan(planned.endpoint, min(soon, planned.due - self._clock.now), pace)

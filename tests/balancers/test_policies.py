@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from functools import partial
+from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +19,7 @@ from balancers.first import First
 from balancers.least_request import LeastRequest
 from balancers.maglev import Maglev
 from balancers.peak_ewma import PeakEwma
-from balancers.policies import PolicyOptionError, UnknownPolicyError, find, names
+from balancers.policies import GROUP, PolicyOptionError, UnknownPolicyError, find, names
 from balancers.random import Random
 from balancers.ring_hash import RingHash
 from balancers.round_robin import RoundRobin
@@ -246,6 +247,23 @@ class TestFindingOne:
     def test_an_unknown_option_is_refused(self) -> None:
         with pytest.raises(PolicyOptionError, match="'random' has no option 'choices'; it has none"):
             find("random", {"choices": 2})
+
+    def test_what_a_users_own_stumbles_over_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Hasty(RoundRobin):
+            def __init__(self, *world: Any, speed: int = 1) -> None:
+                super().__init__(*world)
+
+            @staticmethod
+            def check(speed: int) -> None:
+                if speed < 1:
+                    raise ValueError("speed must be at least 1")
+
+        installed = {"hasty": SimpleNamespace(load=lambda: Hasty), "gone": EntryPoint("gone", "no.such:Any", GROUP)}
+        monkeypatch.setattr(policies, "_installed", lambda: installed)
+        with pytest.raises(PolicyOptionError, match="the balancer 'hasty': TypeError: '<' not supported between"):
+            find("hasty", {"speed": "high"})
+        with pytest.raises(PolicyOptionError, match="the balancer 'gone' cannot be loaded: ModuleNotFoundError: "):
+            find("gone", {})
 
 
 @pytest.mark.parametrize("policy", POLICIES)

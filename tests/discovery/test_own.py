@@ -39,6 +39,10 @@ def test_it_is_made_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, "the registry 'shelf' needs the option 'path'"),
         ({"path": "/a", "deep": 2}, "the registry 'shelf' has no option 'deep'; its options are path, depth"),
         ({"path": "/a", "depth": 0}, "the registry 'shelf': depth must be at least 1"),
+        (
+            {"path": "/a", "depth": "deep"},
+            "the registry 'shelf': TypeError: '<' not supported between instances of 'str' and 'int'",
+        ),
     ],
 )
 def test_options_that_make_no_sense(monkeypatch: pytest.MonkeyPatch, options: dict[str, object], message: str) -> None:

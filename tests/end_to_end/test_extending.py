@@ -91,7 +91,13 @@ def test_mistakes_are_told(installed: Path, tmp_path: Path) -> None:
     done = subprocess.run(command(installed, "validate", "-c", config), capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert "discovery[0].folder: the registry 'folder': interval must be above 0" in done.stderr
-    assert "balancer: the balancer 'canary': header and tag must not be empty" in done.stderr
+    assert "balancer: the balancer 'canary': header and tag must be texts, and not empty" in done.stderr
+    config.write_text(CONFIGURATION.replace("interval: 0.1", "interval: often").replace("X-Try-New", "5"))
+    done = subprocess.run(command(installed, "validate", "-c", config), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "discovery[0].folder: the registry 'folder': TypeError: " in done.stderr
+    assert "balancer: the balancer 'canary': header and tag must be texts, and not empty" in done.stderr
+    assert "Traceback" not in done.stderr
     config.write_text(CONFIGURATION.replace("path: /srv/instances, interval", "intervall"))
     done = subprocess.run(command(installed, "validate", "-c", config), capture_output=True, text=True, timeout=30)
     offer = "has no option 'intervall'; its options are path, interval"

@@ -161,6 +161,39 @@ class TestProbes:
         told = [(round(when), kind, endpoint) for when, _, kind, endpoint, _ in engine.recording.told]
         assert told == [(5, "ejected", "a"), (10, "readmitted", "a")]
 
+    def test_one_that_is_out_is_probed_as_often_as_its_interval_says(self) -> None:
+        text = self.PROBED.replace("interval: 1s", "interval: 2s, unhealthy_interval: 500ms")
+        text += "passive: {enabled: false}}}\n" + EVEN.replace("10s", "20s")
+        engine = ran(text + "events: [{at: 3.5s, until: 8.4s, endpoints: a, down: true}]\n")
+        told = [(round(when, 1), kind) for when, _, kind, _, _ in engine.recording.told]
+        [(out, ejected), (back, readmitted)] = told
+        assert (ejected, readmitted) == ("ejected", "readmitted")
+        assert 4.5 <= out <= 4.7  # the second failure, half a second after the first one
+        assert 8.9 <= back <= 9.6  # two that pass
+
+    def test_one_that_its_requests_ejected_is_probed_sooner(self) -> None:
+        text = self.PROBED.replace("interval: 1s", "interval: 8s, unhealthy_interval: 200ms")
+        text += "passive: {base_ejection_time: 1s}}}\n" + EVEN.replace("10s", "20s")
+        engine = ran(text + "events: [{at: 1s, until: 7s, endpoints: a, down: true}]\n")
+        told = [(when, kind) for when, _, kind, _, _ in engine.recording.told]
+        assert [kind for _, kind in told] == ["ejected", "readmitted"]  # its probes keep it out when its second is over
+        assert 7 < told[1][0] < 8
+
+    def test_an_idle_service_is_probed_less(self) -> None:
+        text = self.PROBED.replace("interval: 1s", "interval: 1s, idle_interval: 1h, idle_after: 2s")
+        text += "passive: {enabled: false}}}\n" + EVEN.replace("10s", "40s").replace(
+            "process: even", "process: even, changes: [{at: 5s, rate: 0}, {at: 30s, rate: 20}]"
+        )
+        event = "events: [{at: 15s, until: 32s, endpoints: a, down: true}]\n"
+        told = [(when, kind) for when, _, kind, _, _ in ran(text + event).recording.told]
+        assert [kind for _, kind in told] == ["ejected", "readmitted"]
+        assert 30 < told[0][0] < 32.5  # not before there are requests again
+
+    def test_a_grpc_probe_sees_a_stall(self) -> None:
+        text = self.PROBED.replace("http: /", "grpc: ''") + "passive: {enabled: false}}}\n" + EVEN
+        engine = ran(text + "events: [{at: 3.5s, until: 8.5s, endpoints: a, stalled: true}]\n")
+        assert engine.recording.told[0][2:4] == ("ejected", "a")
+
     def test_a_tcp_probe_does_not_see_a_stall(self) -> None:
         text = self.PROBED.replace("http: /", "tcp: true") + "passive: {enabled: false}}}\n" + EVEN
         engine = ran(text + "events: [{at: 3.5s, until: 8.5s, endpoints: a, stalled: true}]\n")

@@ -80,6 +80,10 @@ MISTAKES = {
         "s.yaml:6: service.guard: has no meaning in a simulation; leave it out",
         "s.yaml:6: service.retries.hedge_after: has no meaning in a simulation; leave it out",
     ],
+    EVEN + "service: {health: {panic_header: true, probe: {http: /, body: ok, method: GET, headers: {a: b}}}}": [
+        f"s.yaml:6: service.health.{key}: has no meaning in a simulation; leave it out"
+        for key in ("panic_header", "probe.body", "probe.method", "probe.headers")
+    ],
     EVEN + "events: [{at: 5s, until: 5s, endpoints: a, slower: 2}]": [
         "s.yaml:6: events[0]: must have an until that is after at"
     ],
