@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from prometheus_client import exposition
 
-from proxy.admin_endpoints import Endpoints, from_a_page
+from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
 
@@ -123,11 +123,11 @@ class Admin:
         if from_a_page(request):
             return web.json_response({"error": "pages of a browser may not do this"}, status=403)
         try:
-            weights = json.loads(await request.text())
+            weights = parsed(await request.text())
             if not isinstance(weights, dict) or not all(_is_share(weight) for weight in weights.values()):
                 raise ValueError("the body must be an object of weights, whole numbers from 0 to 1000")
             service.reweigh(weights)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
         text = ", ".join(f"{name} {weight}" for name, weight in weights.items())
         self._application.journal.record(service.name, "reweighed", "", f"the weights of sources were set: {text}")

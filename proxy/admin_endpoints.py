@@ -56,7 +56,7 @@ class Endpoints:
             return _refused(403, "pages of a browser may not do this")
         try:
             words = _words(await request.text())
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return _refused(400, str(error))
         if endpoint is not None:
             service.drain(endpoint, f"drained by an operator since {_now()}{words}")
@@ -82,7 +82,7 @@ class Endpoints:
         try:
             weight = _weight(await request.text())
             service.weigh(identity, weight)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return _refused(400, str(error))
         what = "is its registry's again" if weight is None else f"was set to {weight}"
         self._record(service.name, "reweighed", identity, f"its weight {what}, by an operator")
@@ -129,9 +129,18 @@ def from_a_page(request: web.Request) -> bool:
     return "Origin" in request.headers
 
 
+def parsed(text: str) -> object:
+    """Parse a request's body. Raises ValueError."""
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the body is no JSON: {error}") from error
+    return value
+
+
 def _words(text: str) -> str:
     """Return the operator's words for a reason from a request's body. Raises ValueError."""
-    body = json.loads(text) if text.strip() else {}
+    body = parsed(text) if text.strip() else {}
     words = body.get("reason", "") if isinstance(body, dict) and body.keys() <= {"reason"} else None
     if not isinstance(words, str) or len(words) > _LONGEST_REASON or not (words.isprintable() or not words):
         raise ValueError(f'the body must be empty or {{"reason": TEXT}}, of at most {_LONGEST_REASON} characters')
@@ -140,7 +149,7 @@ def _words(text: str) -> str:
 
 def _weight(text: str) -> int | None:
     """Return the weight from a request's body. Raises ValueError."""
-    body = json.loads(text)
+    body = parsed(text)
     if isinstance(body, dict) and body.keys() == {"weight"}:
         weight = body["weight"]
         if weight is None:

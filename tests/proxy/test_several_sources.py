@@ -63,6 +63,11 @@ async def test_weights_that_make_no_sense_change_nothing(weights: object, error:
         one_source = (400, {"error": "it has one source, which gets all requests"})
         assert await reweigh(pointsman, {"static": 1}, "shop") == one_source
         assert (await reweigh(pointsman, {}, "nowhere"))[0] == 404
+        url = f"{pointsman.admin_url}/api/v1/services/web/sources"
+        for text in ("{", "[" * 50_000):
+            async with pointsman.session.patch(url, data=text) as response:
+                assert response.status == 400
+                assert (await response.json())["error"].startswith("the body is no JSON: ")
         refused = await reweigh(pointsman, {"static": 0}, Origin="http://elsewhere.test")
         assert refused == (403, {"error": "pages of a browser may not do this"})
         _, shown = await pointsman.admin("/api/v1/services/web")
