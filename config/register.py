@@ -12,7 +12,18 @@ from config.frozen import FrozenMapping, Model, Rule, one_of
 from config.registries.waits import Patience
 from config.registries.zookeeper import CLIENT_PORT, Member, NodePath, Username, one_endpoint
 from config.statuses import Statuses
-from config.texts import ConsulUrl, EtcdPrefix, EtcdUrl, EurekaUrl, NotEmpty, Password, ProbeHost, ProbePath, Token
+from config.texts import (
+    ConsulUrl,
+    EtcdPrefix,
+    EtcdUrl,
+    EurekaUrl,
+    LoginPassword,
+    NotEmpty,
+    PasswordFile,
+    ProbeHost,
+    ProbePath,
+    Token,
+)
 from config.together import one_login, one_token
 from config.units import (
     Address,
@@ -165,14 +176,8 @@ class EtcdKey(Model):
         default=None,
         description="The user to ask as; it must be allowed to read and to write below the prefix. Left out: none.",
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None
     timeout: PositiveDuration = Field(
         default=5.0, description="How long an answer may take before the next member is asked."
     )
@@ -201,14 +206,8 @@ class ZooKeeperNode(Model):
         default=None,
         description="Who registers, for ACLs of the scheme digest: nobody else may change the node. Left out: nobody.",
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None
     timeout: PositiveDuration = Field(
         default=5.0, description="How long an answer may take, and a connection that broke to come back."
     )
@@ -226,14 +225,8 @@ class EurekaApp(Model):
     username: NotEmpty | None = Field(
         default=None, description="The user to ask as, by HTTP's basic authentication. Left out: none."
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None
     timeout: PositiveDuration = Field(
         default=5.0, description="How long an answer may take before the next server is asked."
     )

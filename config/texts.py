@@ -8,9 +8,9 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
-from config.units import Address, parse_address, show
+from config.units import Address, PathText, parse_address, show
 
 NAME_SERVER_PORT = 53
 
@@ -331,3 +331,13 @@ KubernetesName = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}),
 ]
 Password = Annotated[SecretStr, AfterValidator(_password)]
+LoginPassword = Annotated[
+    Password | None,
+    Field(description="The user's password. Write ${NAME} to take it from the environment."),
+]
+PasswordFile = Annotated[
+    PathText | None,
+    Field(
+        description="A file that holds the password, instead of password. A relative path starts at this file's folder."
+    ),
+]

@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from config.frozen import Model
-from config.texts import EtcdPrefix, EtcdUrl, NotEmpty, Password
+from config.texts import EtcdPrefix, EtcdUrl, LoginPassword, NotEmpty, PasswordFile
 from config.together import one_login
-from config.units import PathText, PositiveDuration
+from config.units import PositiveDuration
 
 
 class Etcd(Model):
@@ -24,14 +24,8 @@ class Etcd(Model):
     username: NotEmpty | None = Field(
         default=None, description="The user to ask as; it must be allowed to read the prefix. Left out: none."
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None
     timeout: PositiveDuration = Field(
         default=5.0, description="How long an answer may take before the next member is asked."
     )

@@ -7,9 +7,8 @@ from pydantic import Field
 
 from config.frozen import Model
 from config.registries.waits import Patience, Pause
-from config.texts import EurekaUrl, NotEmpty, Password
+from config.texts import EurekaUrl, LoginPassword, NotEmpty, PasswordFile
 from config.together import one_login
-from config.units import PathText
 
 
 def app_or_vip(given: Mapping[str, Any]) -> str | None:
@@ -57,11 +56,5 @@ class Eureka(Model):
     username: NotEmpty | None = Field(
         default=None, description="The user to ask as, by HTTP's basic authentication. Left out: none."
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None

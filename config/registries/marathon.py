@@ -6,9 +6,9 @@ from pydantic import Field
 
 from config.frozen import Model
 from config.registries.waits import Pause
-from config.texts import MarathonApp, MarathonUrl, NotEmpty, Password
+from config.texts import LoginPassword, MarathonApp, MarathonUrl, NotEmpty, PasswordFile
 from config.together import one_login, one_port
-from config.units import Int, PathText, PositiveDuration
+from config.units import Int, PositiveDuration
 
 
 class Marathon(Model):
@@ -34,14 +34,8 @@ class Marathon(Model):
     username: NotEmpty | None = Field(
         default=None, description="The user to ask as; it must be allowed to view the app. Left out: none."
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None
     timeout: PositiveDuration = Field(
         default=5.0, description="How long an answer may take before the next server is asked."
     )

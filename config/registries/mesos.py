@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from config.frozen import Model
-from config.texts import MesosUrl, NotEmpty, Password
+from config.texts import LoginPassword, MesosUrl, NotEmpty, PasswordFile
 from config.together import one_login, one_port
-from config.units import Int, PathText, PositiveDuration
+from config.units import Int, PositiveDuration
 
 
 class Mesos(Model):
@@ -35,14 +35,8 @@ class Mesos(Model):
     username: NotEmpty | None = Field(
         default=None, description="The user to ask as; it must be allowed to view the tasks. Left out: none."
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None
     timeout: PositiveDuration = Field(
         default=5.0, description="How long a master may take to answer before the next one is asked."
     )

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from config.frozen import Model
-from config.texts import NotEmpty, Password
+from config.texts import LoginPassword, NotEmpty, PasswordFile
 from config.together import one_login
 from config.units import (
     Address,
     Duration,
-    PathText,
     PositiveDuration,
     at_least,
     at_most,
@@ -91,14 +90,8 @@ class ZooKeeper(Model):
         default=None,
         description="Who asks, for ACLs of the scheme digest; it must be allowed to read the path. Left out: nobody.",
     )
-    password: Password | None = Field(
-        default=None, description="The user's password. Write ${NAME} to take it from the environment."
-    )
-    password_file: PathText | None = Field(
-        default=None,
-        description="A file that holds the password, instead of password. A relative path starts at this file's "
-        "folder.",
-    )
+    password: LoginPassword = None
+    password_file: PasswordFile = None
     session_timeout: SessionTime = Field(
         default=10.0,
         description="How long the ensemble remembers this process while it is not connected; 1s to 1m. The servers "
