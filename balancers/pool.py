@@ -11,6 +11,7 @@ from balancers.drains import Drains
 from balancers.endpoint import Endpoint, Load
 from balancers.health import ANSWERS, Health, Thresholds
 from balancers.outliers import Detection, Sample, outliers
+from balancers.random import Random as Evenly
 
 if TYPE_CHECKING:
     from random import Random
@@ -52,7 +53,7 @@ class Pool:
     What an operator has drained takes no requests, and does not count for panic, until it is undrained.
 
     Events are told to `record` as they happen: joined, left, changed, ejected, readmitted, drained, undrained, panic,
-    calm.
+    calm, unbalanced, balanced.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Pool:
         self._candidates: list[Endpoint] = []
         self._balancer: Choice | None = None
         self._panic = False
+        self._unbuilt = False  # the balancer in force stands in for one that could not be built
         self._stale = False
         self._known = False  # a snapshot has come
         self._timed: set[Endpoint] = set()  # those ejected for a time
@@ -355,9 +357,24 @@ class Pool:
         self._candidates = candidates = fallible if panic else healthy
         if self.sticky is not None:
             self._open = frozenset(candidates)
-        previous, self._balancer = self._balancer, None
+        previous, self._balancer = None if self._unbuilt else self._balancer, None
         if candidates:
-            self._balancer = self._compose(self._policy, candidates, fallible, self._random, previous)
+            self._balancer = self._built(candidates, fallible, previous)
+
+    def _built(self, candidates: list[Endpoint], fallible: list[Endpoint], previous: Choice | None) -> Choice:
+        """Build the balancer; if that fails, as one of a user's own may, give every candidate the same chance."""
+        try:
+            balancer = self._compose(self._policy, candidates, fallible, self._random, previous)
+        except Exception as error:  # whatever somebody else's constructor may raise
+            if not self._unbuilt:
+                why = f"the balancer cannot be built: {type(error).__name__}: {error}"
+                self._record("unbalanced", "", f"{why}; until it can, every endpoint has the same chance")
+            self._unbuilt = True
+            return Evenly(candidates, self._random)
+        if self._unbuilt:
+            self._unbuilt = False
+            self._record("balanced", "", "the balancer can be built again")
+        return balancer
 
     def _level(self) -> tuple[list[Endpoint], list[Endpoint], bool]:
         """Return the healthy endpoints of the level of priority that is used, those of it that can fail, and panic."""

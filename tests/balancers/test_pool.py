@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -210,3 +211,31 @@ class TestPriorities:
     def test_one_whose_endpoints_all_rest_is_passed_over(self) -> None:
         pool, _ = pool_of(instance("a", weight=0), dataclasses.replace(instance("x"), priority=7))
         assert picked(pool) == {"x"}
+
+
+class TestABalancerThatCannotBeBuilt:
+    """As one of a user's own may not be, whose constructor raises."""
+
+    class Picky(RoundRobin):
+        """Refuses a set with an endpoint called bad."""
+
+        def __init__(self, endpoints: Any, source: random.Random, previous: Any = None) -> None:
+            if any(endpoint.instance.id == "bad" for endpoint in endpoints):
+                raise KeyError("rack")
+            assert previous is None or isinstance(previous, RoundRobin)
+            super().__init__(endpoints, source, previous)
+
+    def test_everybody_has_the_same_chance_until_it_can_and_it_is_said_once(self) -> None:
+        events: Events = []
+        pool = Pool(self.Picky, random.Random(1), record=lambda *event: events.append(event))
+        pool.update(snapshot(instance("a"), instance("bad")), now=0.0)
+        assert picked(pool) == {"a", "bad"}
+        pool.update(snapshot(instance("b"), instance("bad")), now=1.0)
+        assert picked(pool) == {"b", "bad"}
+        said = [event for event in events if event[0] == "unbalanced"]
+        reason = "the balancer cannot be built: KeyError: 'rack'; until it can, every endpoint has the same chance"
+        assert said == [("unbalanced", "", reason)]
+        pool.update(snapshot(instance("a"), instance("b")), now=2.0)
+        first, second, third, fourth = (pool.pick() for _ in range(4))  # in turn
+        assert first is third is not second is fourth
+        assert events[-1] == ("balanced", "", "the balancer can be built again")
