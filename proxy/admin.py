@@ -59,8 +59,8 @@ class Admin:
 
     @property
     def port(self) -> int:
-        """The port bound; 0 on a unix socket."""
-        address = self._runner.addresses[0]
+        """The port bound; 0 on a unix socket, and until it is bound."""
+        address = next(iter(self._runner.addresses), "")
         return int(address[1]) if isinstance(address, tuple) else 0
 
     async def start(self) -> None:

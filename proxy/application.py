@@ -162,6 +162,7 @@ class Application:
     def unready(self) -> list[str]:
         """List the reasons for which no traffic should be sent here; none when ready."""
         reasons = ["draining"] if self.draining else []
+        reasons += [f"listener {one.bind}: nobody is accepted yet" for one in self.listeners if not one.started]
         reasons += [
             f"service {service.name}: {reason}" for service in self.services.values() if (reason := service.unready())
         ]

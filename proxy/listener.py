@@ -89,6 +89,11 @@ class Listener:
         return self._acceptor.exhausted if self._acceptor else 0
 
     @property
+    def started(self) -> bool:
+        """True once it has begun to accept clients."""
+        return self._acceptor is not None
+
+    @property
     def ports(self) -> list[int]:
         """The ports bound, for a configuration that asked for any."""
         return self._acceptor.ports if self._acceptor else []

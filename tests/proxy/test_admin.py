@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
+
+from config.model import Config
+from proxy import listener, sockets
+from proxy.application import Application
 from tests.proxy.running import instance, running, until
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
+
+    import pytest
+
+    from config.units import Bind
 
 
 async def test_it_is_alive_and_ready() -> None:
@@ -33,6 +45,40 @@ async def test_it_is_not_ready_before_every_service_has_its_first_snapshot(tmp_p
         (tmp_path / "missing.yaml").write_text("[127.0.0.1:9]")
         await until(lambda: not pointsman.application.unready())
         assert (await pointsman.admin("/readyz"))[0] == 200
+
+
+async def test_it_is_not_ready_before_its_listeners_accept_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_bind = threading.Event()
+
+    def late(bind: Bind) -> list[socket.socket]:
+        assert may_bind.wait(20)
+        return sockets.listen(bind)
+
+    async def readiness(pointsman: Application) -> tuple[int, Any]:
+        url = f"http://127.0.0.1:{pointsman.admin_port}/readyz"
+        async with aiohttp.request("GET", url) as response:
+            return response.status, await response.json()
+
+    monkeypatch.setattr(listener, "listen", late)
+    whole = {
+        "listeners": [{"bind": "127.0.0.1:0"}],
+        "routes": [{"service": "web"}],
+        "services": {"web": {"discovery": {"static": ["127.0.0.1:9"]}}},
+        "admin": {"bind": "127.0.0.1:0"},
+    }
+    pointsman = Application(Config.model_validate(whole))
+    starting = asyncio.create_task(pointsman.start())
+    try:
+        await until(lambda: pointsman.admin_port and not pointsman.services["web"].unready())
+        reasons = ["listener 127.0.0.1:0: nobody is accepted yet"]
+        assert await readiness(pointsman) == (503, {"status": "not ready", "reasons": reasons})
+        may_bind.set()
+        await starting
+        assert await readiness(pointsman) == (200, {"status": "ready"})
+    finally:
+        may_bind.set()
+        await starting
+        await pointsman.stop()
 
 
 async def test_it_is_not_ready_while_draining() -> None:
