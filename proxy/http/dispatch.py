@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from proxy.http.retries import MAX_STALE, Tries, repeatable, untried
+from proxy.http.retries import MAX_STALE, Tries, kind_of, repeatable, untried
 from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
@@ -187,8 +187,7 @@ class Dispatch:
         failure = f"the instance answered {status}"
         repeats = status in service.retries.statuses
         if status >= 500:
-            kind = "gateway" if 502 <= status <= 504 else "5xx"
-            service.pool.failed(endpoint, kind, f"answered {status}", time.monotonic())
+            service.pool.failed(endpoint, kind_of(status), f"answered {status}", time.monotonic())
         if (status >= 500 or repeats) and self._hand_over(failure, 502, "complete"):
             return True
         if not repeats or not self._may_repeat():

@@ -330,8 +330,10 @@ class Exchange(Dispatch):
         if self._ended or self._status or self.upstream is None or self.endpoint is None:
             return
         tried = {self.endpoint, *(self._tries.tried if self._tries is not None else ())}
-        most = service.places.limits.in_flight_per_endpoint if service.places is not None else 0
-        endpoint = service.pool.pick(self.request, tried, most)
+        places = service.places
+        if places is not None and places.full:
+            return
+        endpoint = service.pool.pick(self.request, tried, places.limits.in_flight_per_endpoint if places else 0)
         if endpoint is not None and service.budget.spend(service.traffic.requests):
             service.traffic.retries += 1
             service.traffic.hedges += 1
@@ -342,14 +344,18 @@ class Exchange(Dispatch):
         """Go on with the connection of the hedge, and let the one before it go."""
         self._hedge = None
         self._let_go()
-        if self.endpoint is not None:
-            self.endpoint.in_flight -= 1
-            self.endpoint.load.in_flight -= 1
+        before, places = self.endpoint, self.service.places
         self.endpoint, self._connections, self.upstream = hedge.endpoint, hedge.connections, upstream
         self._sent = hedge.sent
         if self.marks is not None:
             self.marks.asks(hedge.endpoint)
             self.marks.reused = upstream.reused
+        if before is not None:
+            before.in_flight -= 1
+            before.load.in_flight -= 1
+            if places is not None:
+                places.taken -= 1
+                places.wake()
 
     def unhedged(self) -> None:
         """Forget the hedge: it has come to nothing."""

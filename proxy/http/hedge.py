@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from proxy.http.retries import kind_of
+
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
     from proxy.http.connections import Connections, Unconnected
@@ -17,7 +19,8 @@ class Hedge:
     """Stands in for an exchange on the second connection (Dean and Barroso, "The Tail at Scale", 2013).
 
     Until its instance answers it is on its own: whatever goes wrong with it, an answer of 5xx included, ends it without
-    a word. With the first good answer the exchange adopts it, and it hands everything on.
+    a word to the client, and counts against its endpoint as any failure does. With the first good answer the exchange
+    adopts it, and it hands everything on. Of the service's places it has one of its own.
     """
 
     __slots__ = ("_adopted", "_exchange", "_pending", "connections", "endpoint", "request", "sent", "upstream")
@@ -43,6 +46,9 @@ class Hedge:
         self.endpoint.in_flight += 1
         self.endpoint.load.in_flight += 1
         self.endpoint.requests += 1
+        places = self._exchange.service.places
+        if places is not None:
+            places.taken += 1
         upstream = self.connections.take()
         if upstream is not None:
             self.connected(upstream, 0.0)
@@ -77,6 +83,8 @@ class Hedge:
 
     def unconnected(self, failure: Unconnected) -> None:
         """Give up."""
+        if not failure.ours:
+            self._failed("connect", failure.text)
         self._end()
 
     def hold_client(self, held: bool) -> None:
@@ -93,6 +101,7 @@ class Hedge:
             upstream = self.upstream
             assert upstream is not None
             if response.status >= 500:
+                self._failed(kind_of(response.status), f"answered {response.status}")
                 self.drop()
                 return
             self._adopt(upstream)
@@ -119,6 +128,8 @@ class Hedge:
         if self._adopted:
             self._exchange.lost(upstream, exc)
         else:
+            if not (upstream.silent and upstream.reused):  # else the instance had closed it while it was idle
+                self._failed("reset", f"the instance closed the connection early: {exc or 'end of stream'}")
             self.upstream = None
             self._end()
 
@@ -127,8 +138,12 @@ class Hedge:
         if self._adopted:
             self._exchange.malformed(failure)
         else:
+            self._failed("malformed", f"the instance sent a malformed response: {failure}")
             self.upstream = None
             self._end()
+
+    def _failed(self, kind: str, detail: str) -> None:
+        self._exchange.service.pool.failed(self.endpoint, kind, detail, time.monotonic(), self.sent)
 
     def _adopt(self, upstream: Upstream) -> None:
         self._adopted = True
@@ -138,3 +153,7 @@ class Hedge:
         self.endpoint.in_flight -= 1
         self.endpoint.load.in_flight -= 1
         self._exchange.unhedged()
+        places = self._exchange.service.places
+        if places is not None:
+            places.taken -= 1
+            places.wake()

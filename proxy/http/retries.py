@@ -91,6 +91,11 @@ def repeatable(request: RequestHead, replay: bytes | bytearray | None) -> bool:
     return request.method in IDEMPOTENT and replay is not None
 
 
+def kind_of(status: int) -> str:
+    """Say what a response with a status of 500 or more counts as against its endpoint: see Pool.failed."""
+    return "gateway" if 502 <= status <= 504 else "5xx"
+
+
 def untried(candidates: Collection[Endpoint], tried: Collection[Endpoint]) -> bool:
     """Tell whether an endpoint is left that was not tried."""
     return any(endpoint not in tried for endpoint in candidates)

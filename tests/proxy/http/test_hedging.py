@@ -121,12 +121,13 @@ FAILURES = [resets, closes, answers_503, fails_to_answer, breaks_in_its_head, sw
 
 
 @pytest.mark.parametrize("fails", FAILURES)
-async def test_a_second_that_fails_is_as_if_it_had_never_been(fails: Any) -> None:
+async def test_a_second_that_fails_is_known_to_its_endpoint_but_not_to_the_client(fails: Any) -> None:
     async with proxying(instances=2, retries=SOON, timeouts=TIMES) as proxy:
         client, number, first, second = await hedged(proxy)
         await fails(proxy, second)
         await until(lambda: proxy.endpoints[1 - number].in_flight == 0)
         assert proxy.endpoints[number].in_flight == 1
+        assert [endpoint.failures for endpoint in proxy.endpoints] == [number, 1 - number]
         await first.send(OK)
         await client.gets(OK_SENT)
         assert quiet(proxy)
@@ -322,6 +323,36 @@ async def test_a_second_that_cannot_be_connected_to_is_no_trouble() -> None:
         await first.send(OK)
         await client.gets(OK_SENT)
         assert quiet(proxy)
+        assert [endpoint.failures for endpoint in proxy.endpoints] == [number, 1 - number]
+
+
+@pytest.mark.parametrize("late", [0, 1])
+async def test_a_second_has_a_place_of_its_own_until_one_of_the_two_ends(late: int) -> None:
+    async with proxying(instances=2, retries=SOON, places=PlaceLimits(in_flight=3)) as proxy:
+        places = proxy.service.places
+        assert places is not None
+        client, _, *instances = await hedged(proxy)
+        assert places.taken == 2
+        await instances[1 - late].send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        await instances[late].gone()
+        assert places.taken == 1
+        await instances[1 - late].send(b"k")
+        await client.through(b"ok")
+        await until(lambda: quiet(proxy))
+        assert places.taken == 0
+
+
+async def test_a_full_service_sends_no_second() -> None:
+    async with proxying(instances=2, retries=SOON, places=PlaceLimits(in_flight=1)) as proxy:
+        client = await proxy.client()
+        await client.send(GET)
+        _, first = await asked(proxy)
+        await first.gets(GET_SENT)
+        [exchange] = [one._exchange for one in proxy.listener._clients]
+        await until(lambda: exchange is not None and exchange._timer is None)
+        assert (proxy.traffic.hedges, proxy.service.budget._spent) == (0, 0)
+        await first.send(OK)
+        await client.gets(OK_SENT)
 
 
 async def test_the_second_s_interim_responses_wait_until_it_has_won() -> None:
