@@ -90,7 +90,7 @@ class Pool:
         self._candidates: list[Endpoint] = []
         self._balancer: Choice | None = None
         self._panic = False
-        self._unbuilt = False  # the balancer in force stands in for one that could not be built
+        self._unbuilt = False  # the balancer in force stands in for one that could not be built, or not pick
         self._stale = False
         self._known = False  # a snapshot has come
         self._timed: set[Endpoint] = set()  # those ejected for a time
@@ -136,8 +136,17 @@ class Pool:
             endpoint = self._named(self.sticky, request)
             if endpoint is not None and endpoint not in tried and (not most or endpoint.in_flight < most):
                 return endpoint
-        if not tried and not most:
-            return balancer.pick(request)
+        try:
+            if not tried and not most:
+                return balancer.pick(request)
+            return self._pick_another(balancer, request, tried, most)
+        except Exception as error:  # whatever somebody else's balancer may raise; a request is not to end for that
+            self._balancer = self._stand_in(self._candidates, f"the balancer cannot pick: {_said(error)}")
+            return self._pick_another(self._balancer, request, tried, most)
+
+    def _pick_another(
+        self, balancer: Choice, request: Request | None, tried: Collection[Endpoint], most: int
+    ) -> Endpoint | None:
         for _ in range(len(tried) + 2):
             endpoint = balancer.pick(request)
             if endpoint is None:
@@ -366,15 +375,18 @@ class Pool:
         try:
             balancer = self._compose(self._policy, candidates, fallible, self._random, previous)
         except Exception as error:  # whatever somebody else's constructor may raise
-            if not self._unbuilt:
-                why = f"the balancer cannot be built: {type(error).__name__}: {error}"
-                self._record("unbalanced", "", f"{why}; until it can, every endpoint has the same chance")
-            self._unbuilt = True
-            return Evenly(candidates, self._random)
+            return self._stand_in(candidates, f"the balancer cannot be built: {_said(error)}")
         if self._unbuilt:
             self._unbuilt = False
             self._record("balanced", "", "the balancer can be built again")
         return balancer
+
+    def _stand_in(self, candidates: list[Endpoint], why: str) -> Choice:
+        """Give every candidate the same chance until the balancer can be built, anew, for a changed set."""
+        if not self._unbuilt:
+            self._record("unbalanced", "", f"{why}; until it can, every endpoint has the same chance")
+        self._unbuilt = True
+        return Evenly(candidates, self._random)
 
     def _level(self) -> tuple[list[Endpoint], list[Endpoint], bool]:
         """Return the healthy endpoints of the level of priority that is used, those of it that can fail, and panic."""
@@ -397,6 +409,10 @@ class Pool:
             if first is None or not first[1]:
                 first = healthy, fallible, panic
         return first or ([], [], False)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _moved(before: Instance, after: Instance) -> bool:

@@ -239,3 +239,41 @@ class TestABalancerThatCannotBeBuilt:
         first, second, third, fourth = (pool.pick() for _ in range(4))  # in turn
         assert first is third is not second is fourth
         assert events[-1] == ("balanced", "", "the balancer can be built again")
+
+
+class TestABalancerThatCannotPick:
+    """As one of a user's own may not, whose `pick` raises."""
+
+    class Fickle(RoundRobin):
+        """Refuses a set with an endpoint called bad when it is asked."""
+
+        def pick(self, request: Any = None, /) -> Any:
+            endpoint = super().pick(request)
+            if endpoint.instance.id == "bad":
+                raise IndexError("out of racks")
+            return endpoint
+
+    def test_no_request_ends_for_it_and_it_is_said_once(self) -> None:
+        events: Events = []
+        pool = Pool(self.Fickle, random.Random(1), record=lambda *event: events.append(event))
+        pool.update(snapshot(instance("a"), instance("bad")), now=0.0)
+        assert picked(pool) == {"a", "bad"}
+        said = [event for event in events if event[0] == "unbalanced"]
+        reason = "the balancer cannot pick: IndexError: out of racks; until it can, every endpoint has the same chance"
+        assert said == [("unbalanced", "", reason)]
+
+    def test_endpoints_that_were_tried_or_are_full_are_passed_over_all_the_same(self) -> None:
+        pool = Pool(self.Fickle, random.Random(1))
+        pool.update(snapshot(instance("bad"), instance("b")), now=0.0)
+        bad, b = pool.endpoints
+        assert pool.pick(tried={b}) is bad
+        bad.in_flight = 1
+        assert pool.pick(most=1) is b
+
+    def test_a_changed_set_is_its_next_chance(self) -> None:
+        pool = Pool(self.Fickle, random.Random(1))
+        pool.update(snapshot(instance("bad"), instance("b")), now=0.0)
+        assert pool.pick() is not None
+        pool.update(snapshot(instance("a"), instance("b")), now=1.0)
+        first, second, third, fourth = (pool.pick() for _ in range(4))  # in turn
+        assert first is third is not second is fourth
