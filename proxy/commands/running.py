@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -97,6 +98,11 @@ def _status(work: Coroutine[object, object, int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if (
+            isinstance(error, OSError) and error.errno == errno.ENOSPC
+        ):  # no fault of ours that a traceback would explain
+            click.echo(f"pointsman: cannot write: {error.strerror}", err=True)
+            return FAILED
         _log.exception("pointsman failed")
         click.echo(f"pointsman: {type(error).__name__}: {error}", err=True)
         return FAILED

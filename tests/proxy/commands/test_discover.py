@@ -99,6 +99,17 @@ def test_a_file(tmp_path: Path):
     assert shown("discover", f"file:{file}", "web")["service"] == "web"
 
 
+@pytest.mark.parametrize("more", [[], ["--watch"], ["--json"]], ids=" ".join)
+def test_a_full_disk_is_told_in_a_line(more: list[str], tmp_path: Path):
+    file = tmp_path / "instances.yaml"
+    file.write_text("[10.0.0.1:80]")
+    with open("/dev/full", "w") as full:
+        command = [COMMAND, "discover", f"file:{file}", *more]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "pointsman: cannot write: No space left on device\n"
+
+
 @pytest.mark.parametrize("kind", ["docker", "swarm", "mesos", "marathon"])
 def test_the_name_and_the_address_are_enough_for_others_too(kind: str):
     address = f"http://127.0.0.1:{free_port()}"
