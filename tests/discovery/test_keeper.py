@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -14,96 +13,11 @@ from discovery.instance import Instance, Snapshot
 from discovery.keeper import Keeper, without_twins
 from discovery.pace import PACE, Pace
 from discovery.registry import RegistryError
-from discovery.stored import Stored, StoredError
+from tests.discovery.scripted import LOST, A, B, C, Script, running, web, weighing
 from tests.discovery.watching import eventually, ids
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-
-A, B, C = (Instance(name, f"10.0.0.{number}", 80) for number, name in enumerate("abc", 1))
-
-
-def web(*instances: Instance, **fields: Any) -> Snapshot:
-    return Snapshot("web", instances, **fields)
-
-
-def weighing(weight: int) -> Instance:
-    return Instance("a", "10.0.0.1", 80, weight=weight)
-
-
-LOST = web(continuous=False)
-
-
-class Script:
-    """A registry whose watches yield what `say` is given, and raise it if it is an exception."""
-
-    def __init__(self, *lines: Snapshot | Exception | None) -> None:
-        self.lines: asyncio.Queue[Snapshot | Exception | None] = asyncio.Queue()
-        self.watches = 0
-        self.open = 0
-        self.say(*lines)
-
-    def say(self, *lines: Snapshot | Exception | None) -> None:
-        for line in lines:
-            self.lines.put_nowait(line)
-
-    async def watch(self, service: str) -> AsyncIterator[Snapshot]:
-        assert service == "web-in-registry"
-        self.watches += 1
-        self.open += 1
-        try:
-            while (line := await self.lines.get()) is not None:  # None ends the watch
-                if isinstance(line, Exception):
-                    raise line
-                yield line
-        finally:
-            self.open -= 1
-
-
-class NoDelay(Random):
-    """Makes every back-off end at once."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return 0.0
-
-
-class Harness:
-    """A keeper that takes each answer as it comes, unless `options` say otherwise."""
-
-    def __init__(self, script: Any, hold: float = 60.0, **options: Any) -> None:
-        self.published: list[Snapshot] = []
-        self.events: list[tuple[str, str]] = []
-        self.now = 1000.0
-        self.keeper = Keeper(
-            "web",
-            script,
-            "web-in-registry",
-            self.published.append,
-            hold=hold,
-            journal=lambda kind, text: self.events.append((kind, text)),
-            clock=lambda: self.now,
-            source=NoDelay(),
-            **{"pace": 0.0, **options},
-        )
-
-    @property
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self.events]
-
-    async def answers(self, count: int) -> None:
-        await eventually(lambda: sum(self.keeper.updates.values()) >= count)
-
-
-@asynccontextmanager
-async def running(script: Any, hold: float = 60.0, **options: Any) -> AsyncIterator[Harness]:
-    harness = Harness(script, hold, **options)
-    task = asyncio.create_task(harness.keeper.run())
-    try:
-        yield harness
-    finally:
-        assert not task.done()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -441,82 +355,6 @@ class TestPace:
             assert harness.keeper.delays.count == 2
             assert harness.keeper.delays.total == 0.25
             assert harness.keeper.delays.buckets[0] == 1
-
-
-class Kept:
-    """A store in memory."""
-
-    def __init__(self, found: Stored | StoredError | None = None) -> None:
-        self.found = found
-        self.kept: list[tuple[Snapshot, float, bool]] = []
-
-    async def read(self) -> Stored | None:
-        if isinstance(self.found, StoredError):
-            raise self.found
-        return self.found
-
-    def age(self, found: Stored) -> float:
-        return 5000.0 - found.time
-
-    def keep(self, snapshot: Snapshot, *, age: float, is_changed: bool) -> None:
-        self.kept.append((snapshot, age, is_changed))
-
-
-class TestStored:
-    """What outlives the process."""
-
-    async def test_a_registry_that_is_away_at_the_start_takes_nobody_away(self):
-        store = Kept(Stored(web(A, B), 1400.0))
-        async with running(Script(RegistryError("refused")), store=store) as harness:
-            await eventually(lambda: bool(harness.keeper.error))
-            assert harness.published == [web(A, B)]
-            assert harness.keeper.stored
-            assert not harness.keeper.has_answered
-            assert harness.keeper.last_answer == 1000.0 - 3600.0
-            assert harness.events[0] == ("restored", "2 instances are in force, stored 1h ago")
-            assert store.kept == []
-
-    async def test_its_first_answer_takes_the_place_of_the_stored_set(self):
-        store = Kept(Stored(web(A, B), 1400.0))
-        async with running(Script(web(A, C, age=2.0, continuous=False)), store=store) as harness:
-            await harness.answers(1)
-            assert harness.published[-1] == web(A, C, age=2.0, continuous=False)
-            assert not harness.keeper.stored
-            assert harness.keeper.has_answered
-            assert store.kept == [(harness.published[-1], 2.0, True)]
-
-    async def test_an_empty_first_answer_is_held(self):
-        store = Kept(Stored(web(A, B), 1400.0))
-        async with running(Script(LOST), store=store) as harness:
-            await harness.answers(1)
-            assert harness.keeper.held is not None
-            assert harness.keeper.stored
-            assert harness.keeper.has_answered
-            assert harness.published == [web(A, B)]
-            assert store.kept == []
-
-    async def test_a_file_that_cannot_be_used_is_a_warning(self, caplog: pytest.LogCaptureFixture):
-        store = Kept(StoredError("web.state is not used: it is damaged"))
-        async with running(Script(web(A)), store=store) as harness:
-            await harness.answers(1)
-            assert harness.events == [("state_unusable", "web.state is not used: it is damaged")]
-            assert harness.published == [web(A)]
-        assert caplog.records[0].levelname == "WARNING"
-
-    async def test_answers_without_changes_are_kept_for_their_time(self):
-        store = Kept()
-        async with running(Script(web(A), web(A)), store=store) as harness:
-            await harness.answers(2)
-            assert [is_changed for _, _, is_changed in store.kept] == [True, False]
-
-    async def test_a_set_that_is_accepted_in_the_end_is_kept(self):
-        store = Kept()
-        script = Script(web(A), LOST)
-        async with running(script, store=store) as harness:
-            await harness.answers(2)
-            assert len(store.kept) == 1
-            harness.keeper.accept()
-            assert store.kept[-1] == (LOST, 0.0, True)
 
 
 async def test_a_keeper_that_is_cancelled_closes_its_watch():
