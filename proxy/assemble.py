@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from balancers.choice import plainly
-from balancers.health import Thresholds
-from balancers.outliers import Detection
-from balancers.overrides import Override
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find
-from balancers.pool import Pool
-from balancers.slow_start import SlowStart
-from balancers.sticky import Cookie, Sticky
-from balancers.subsets import Subsets
-from balancers.zones import ZonePreference
 from config import levels, references
 from config.errors import Problem
 from discovery import own
-from discovery.body_match import BodyMatch
 from discovery.consul.tags import read_tags
 from discovery.joined import Joined, Part
 from discovery.keeper import Keeper
@@ -37,22 +26,19 @@ from proxy.http.connections import UpstreamOptions
 from proxy.http.forwarding import Forwarding
 from proxy.http.heads import HeadLimits, ResponseReader
 from proxy.http.places import PlaceLimits
-from proxy.http.retries import RetryBudget, RetryPolicy
-from proxy.http.terms import NEVER, Terms, Timeouts
+from proxy.http.retries import RetryBudget
+from proxy.http.terms import NEVER, Terms
 from proxy.listener import Listener, ListenerOptions
-from proxy.probe_pace import Intervals
-from proxy.prober import ProbeOptions, Prober
+from proxy.prober import Prober
 from proxy.routes import Route, Router
 from proxy.service import Service, Source
+from proxy.settings import override_of, pool_of, probe_of, retry_policy_of, timeouts_of
 from proxy.table import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from balancers.choice import Compose
-    from balancers.pool import Record
-    from config import balancing, model, traffic
-    from config.probe import Probe
+    from config import model, traffic
     from discovery.instance import Instance, Snapshot
     from proxy.access_log.access_log import AccessLog
     from proxy.journal import Journal
@@ -60,10 +46,6 @@ if TYPE_CHECKING:
 
 class AccessLogError(Exception):
     """The access log cannot be written; the text says where, and why."""
-
-
-class StickyKeyError(Exception):
-    """The key that cookies are signed with cannot be read; the text says where, and why."""
 
 
 _UNWEIGHTED = ("random", "round_robin")
@@ -154,7 +136,7 @@ def _listener(
     forwarded = levels.forwarded(config, wanted)
     options = ListenerOptions(
         limits=_head_limits(limits),
-        timeouts=_timeouts(levels.timeouts(config, wanted), config.retries),
+        timeouts=timeouts_of(levels.timeouts(config, wanted), config.retries),
         forwarding=Forwarding(
             levels.trusted_proxies(config, wanted),
             x_forwarded=forwarded in ("x_forwarded", "both"),
@@ -186,7 +168,7 @@ def _router(config: model.Config, listener: model.Listener, entries: Sequence[En
             wanted = settings[entry.catalog] if entry.catalog else config.services[service.name]
             found = terms[service.name, entry.strip] = Terms(
                 service,
-                _timeouts(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
+                timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
                 levels.limits(config, listener, wanted).body or NEVER,
                 entry.strip.encode(),
             )
@@ -241,65 +223,6 @@ def _catalog(wanted: model.Catalog, config: model.Config, changed: Callable[[], 
     )
 
 
-def _timeouts(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
-    return Timeouts(
-        request_head=wanted.request_head,
-        body_idle=wanted.body_idle or NEVER,
-        connect=wanted.connect,
-        response_head=min(wanted.response_head or NEVER, retries.per_try_timeout or NEVER),
-        stream_idle=wanted.stream_idle or NEVER,
-        request=wanted.request or NEVER,
-        queue=wanted.queue,
-        keepalive=wanted.keepalive or NEVER,
-    )
-
-
-def _retry_policy(wanted: traffic.Retries) -> RetryPolicy:
-    return RetryPolicy(
-        attempts=wanted.attempts,
-        on_reset=wanted.on.reset,
-        on_timeout=wanted.on.timeout,
-        statuses=frozenset(status for status in range(400, 600) if wanted.on.covers(status)),
-        backoff=wanted.backoff,
-        buffer=wanted.buffer,
-        hedge_after=wanted.hedge_after or NEVER,
-    )
-
-
-def pool_of(wanted: model.Settings, source: random.Random, clock: Callable[[], float], record: Record) -> Pool:
-    """Make a service's pool, with its policy; a simulation has the same, by a clock of its own."""
-    probe, passive = wanted.health.probe, wanted.health.passive
-    thresholds = Thresholds(
-        rise=probe.rise if probe else 1,
-        fall=probe.fall if probe else 1,
-        must_pass_first=probe is not None and probe.initial == "fail",
-        consecutive_5xx=passive.consecutive_5xx if passive.enabled else 0,
-        consecutive_local_failures=passive.consecutive_local_failures if passive.enabled else 0,
-        consecutive_gateway=passive.consecutive_gateway_errors if passive.enabled else 0,
-        base_ejection_time=passive.base_ejection_time,
-        max_ejection_time=passive.max_ejection_time,
-        interval=passive.interval,
-    )
-    return Pool(
-        find(wanted.balancer.type, wanted.balancer.options, clock),
-        source,
-        compose=_compose(wanted),
-        slow_start=_slow_start(wanted.slow_start),
-        sticky=_sticky(wanted.sticky),
-        panic_threshold=wanted.health.panic_threshold,
-        max_ejection=passive.max_ejection_percent,
-        detection=_detection(passive),
-        jitter=passive.ejection_jitter,
-        thresholds=thresholds,
-        record=record,
-    )
-
-
-def tries_of(timeouts: traffic.Timeouts, retries: traffic.Retries) -> tuple[Timeouts, RetryPolicy]:
-    """Say how long a try may take, and what is tried again, for a simulation."""
-    return _timeouts(timeouts, retries), _retry_policy(retries)
-
-
 def _service(
     name: str, wanted: model.Settings, config: model.Config, reader: ResponseReader, journal: Journal
 ) -> Service:
@@ -320,11 +243,11 @@ def _service(
             connect_timeout=timeouts.connect,
             keepalive=timeouts.upstream_keepalive or NEVER,
         ),
-        Prober(_probe(probe), source) if probe else None,
-        retries=_retry_policy(retries),
+        Prober(probe_of(probe), source) if probe else None,
+        retries=retry_policy_of(retries),
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
-        overrides=tuple(_override(override) for override in wanted.overrides),
+        overrides=tuple(override_of(override) for override in wanted.overrides),
     )
     service.panic_header = wanted.health.panic_header
     service.adds = service.panic_header or pool.sticky is not None
@@ -370,92 +293,6 @@ def _max_shrink(guard: model.Guard, kind: str) -> float:
     if kind in _ON_DISK and "max_shrink" not in guard.model_fields_set:
         return 1.0  # whoever cuts a list short in an editor means it, though a look fell between two of its writes
     return guard.max_shrink
-
-
-def _compose(wanted: model.Settings) -> Compose:
-    """Say how the policy is put to use: by subset, and in each by zone, where that is wanted."""
-    zones, subset = wanted.zones, wanted.subset
-    compose = ZonePreference(zones.prefer, zones.overprovisioning, zones.min_instances).compose if zones else plainly
-    return Subsets(subset.header.lower().encode(), subset.metadata, subset.strict).over(compose) if subset else compose
-
-
-def _slow_start(wanted: balancing.SlowStart | None) -> SlowStart | None:
-    return SlowStart(wanted.window, wanted.aggression, wanted.min_weight) if wanted else None
-
-
-def _detection(wanted: model.Passive) -> Detection:
-    return Detection(
-        wanted.interval,
-        success_rate_factor=wanted.success_rate_factor if wanted.enabled else 0.0,
-        success_rate_hosts=wanted.success_rate_min_endpoints,
-        success_rate_volume=wanted.success_rate_min_requests,
-        failure_share=wanted.failure_percentage if wanted.enabled else 0.0,
-        failure_hosts=wanted.failure_percentage_min_endpoints,
-        failure_volume=wanted.failure_percentage_min_requests,
-    )
-
-
-def _sticky(wanted: balancing.Sticky | None) -> Sticky | None:
-    if wanted is None:
-        return None
-    cookie = Cookie(
-        wanted.cookie,
-        path=wanted.path,
-        domain=wanted.domain,
-        max_age=int(wanted.max_age),
-        secure=wanted.secure,
-        http_only=wanted.http_only,
-        same_site=wanted.same_site.title(),
-    )
-    key = wanted.key.get_secret_value().encode() if wanted.key else b""
-    if wanted.key_file is not None:
-        try:
-            key = wanted.key_file.read_bytes().strip()
-        except OSError as error:
-            raise StickyKeyError(f"sticky.key_file: {wanted.key_file} cannot be read: {error.strerror}") from error
-        if not key:
-            raise StickyKeyError(f"sticky.key_file: {wanted.key_file} is empty")
-    return Sticky(cookie, key)
-
-
-def _override(wanted: balancing.Override) -> Override:
-    return Override(
-        id=wanted.id,
-        address=wanted.address,
-        zone=wanted.zone,
-        tags=wanted.tags,
-        metadata=dict(wanted.metadata),
-        weight=wanted.weight,
-        share=1.0 if wanted.share is None else wanted.share,
-        priority=wanted.priority,
-    )
-
-
-def intervals_of(wanted: Probe) -> Intervals:
-    """Make the intervals between probes; a simulation has the same."""
-    return Intervals(
-        healthy=wanted.interval,
-        unhealthy=wanted.unhealthy_interval or wanted.interval,
-        idle=wanted.idle_interval or 0.0,
-        idle_after=wanted.idle_after,
-        jitter=wanted.jitter,
-    )
-
-
-def _probe(wanted: Probe) -> ProbeOptions:
-    body = wanted.body
-    return ProbeOptions(
-        path=wanted.http or "",
-        host=wanted.host,
-        port=wanted.port or 0,
-        expects=wanted.expects,
-        timeout=wanted.timeout,
-        intervals=intervals_of(wanted),
-        grpc=wanted.grpc,
-        method=wanted.method,
-        headers={name: value.get_secret_value() for name, value in wanted.headers.items()},
-        body=BodyMatch(body.contains or "", re.compile(body.matches) if body.matches else None) if body else None,
-    )
 
 
 def _head_limits(limits: traffic.Limits) -> HeadLimits:

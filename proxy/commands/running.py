@@ -23,6 +23,7 @@ from config.model import Config
 from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
 from proxy import assemble
+from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, assemble.AccessLogError, assemble.StickyKeyError) as error:
+    except (RegistryError, assemble.AccessLogError, StickyKeyError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

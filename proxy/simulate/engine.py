@@ -10,10 +10,10 @@ from config.levels import over
 from config.traffic import Limits, Retries, Timeouts
 from discovery.instance import Instance, Snapshot
 from proxy.application import SWEEP
-from proxy.assemble import intervals_of, pool_of, tries_of
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget
 from proxy.probe_pace import Pace
+from proxy.settings import intervals_of, pool_of, retry_policy_of, timeouts_of
 from proxy.simulate.arrivals import Crowd, Rates
 from proxy.simulate.clockwork import Clockwork
 from proxy.simulate.reading import names_of
@@ -143,7 +143,8 @@ class Engine:
         wanted = self.scenario.service.model_copy(update={"balancer": balancer})
         retries = over(Retries(), wanted.retries)
         limits = over(Limits(), wanted.limits)
-        timeouts, policy = tries_of(over(Timeouts(), wanted.timeouts), retries)
+        timeouts = timeouts_of(over(Timeouts(), wanted.timeouts), retries)
+        policy = retry_policy_of(retries)
         source = Random(f"{self.scenario.seed} proxy {number}")
 
         def told(kind: str, endpoint: str, reason: str) -> None:

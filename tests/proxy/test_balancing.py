@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.assemble import StickyKeyError
+from proxy.settings import StickyKeyError
 from tests.proxy.running import instance, running, until
 
 if TYPE_CHECKING:
