@@ -9,13 +9,12 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, With
 
 from config.errors import listed
 from config.frozen import FrozenMapping, Model, Rule, one_of
+from config.registries import etcd, zookeeper
 from config.registries.waits import Patience
-from config.registries.zookeeper import CLIENT_PORT, Member, NodePath, Username, one_endpoint
 from config.statuses import Statuses
 from config.texts import (
     ConsulUrl,
     EtcdPrefix,
-    EtcdUrl,
     EurekaUrl,
     LoginPassword,
     NotEmpty,
@@ -26,7 +25,6 @@ from config.texts import (
 )
 from config.together import one_login, one_token
 from config.units import (
-    Address,
     Duration,
     Int,
     PathText,
@@ -169,26 +167,22 @@ class EtcdKey(Model):
         default=None,
         description="What the key begins with; what follows is the id. Left out: /services/, the service's name and /.",
     )
-    endpoints: Annotated[tuple[EtcdUrl, ...], Field(min_length=1)] = Field(
-        default=("http://127.0.0.1:2379",), description="The URLs of the cluster's members, which are tried in turn."
-    )
+    endpoints: etcd.Endpoints = etcd.ENDPOINTS
     username: NotEmpty | None = Field(
         default=None,
         description="The user to ask as; it must be allowed to read and to write below the prefix. Left out: none.",
     )
     password: LoginPassword = None
     password_file: PasswordFile = None
-    timeout: PositiveDuration = Field(
-        default=5.0, description="How long an answer may take before the next member is asked."
-    )
+    timeout: etcd.AnswerTime = 5.0
 
 
 class ZooKeeperNode(Model):
     """A node in ZooKeeper, in one of the layouts that discovery from ZooKeeper reads. Its session lasts for the ttl."""
 
-    rules = (one_login, one_endpoint)
+    rules = (one_login, zookeeper.one_endpoint)
 
-    path: NodePath | None = Field(
+    path: zookeeper.NodePath | None = Field(
         default=None, description="The path below which it is made. Left out: /services/ and the service's name."
     )
     layout: Literal["curator", "serverset", "nerve"] = Field(
@@ -198,19 +192,14 @@ class ZooKeeperNode(Model):
         default=None,
         description="With layout serverset: the additional endpoint that the address is too. Left out: none.",
     )
-    hosts: Annotated[tuple[Member, ...], Field(min_length=1)] = Field(
-        default=(Address("127.0.0.1", CLIENT_PORT),),
-        description="The members of the ensemble, host:port, or a host alone for port 2181.",
-    )
-    username: Username | None = Field(
+    hosts: zookeeper.Hosts = zookeeper.HOSTS
+    username: zookeeper.Username | None = Field(
         default=None,
         description="Who registers, for ACLs of the scheme digest: nobody else may change the node. Left out: nobody.",
     )
     password: LoginPassword = None
     password_file: PasswordFile = None
-    timeout: PositiveDuration = Field(
-        default=5.0, description="How long an answer may take, and a connection that broke to come back."
-    )
+    timeout: zookeeper.AnswerTime = 5.0
 
 
 class EurekaApp(Model):

@@ -65,6 +65,15 @@ NodePath = Annotated[
 Username = Annotated[NotEmpty, AfterValidator(_username)]
 SessionTime = Annotated[Duration, at_least(1.0, format_duration), at_most(LONGEST_SESSION, format_duration)]
 
+Hosts = Annotated[
+    tuple[Member, ...],
+    Field(min_length=1, description="The members of the ensemble, host:port, or a host alone for port 2181."),
+]
+AnswerTime = Annotated[
+    PositiveDuration, Field(description="How long an answer may take, and a connection that broke to come back.")
+]
+HOSTS = (Address("127.0.0.1", CLIENT_PORT),)
+
 
 class ZooKeeper(Model):
     """A service in ZooKeeper: every child of a path is one instance, and ZooKeeper tells of a change at once."""
@@ -82,10 +91,7 @@ class ZooKeeper(Model):
         description="With layout serverset: the additional endpoint that requests go to. Left out: the service "
         "endpoint.",
     )
-    hosts: Annotated[tuple[Member, ...], Field(min_length=1)] = Field(
-        default=(Address("127.0.0.1", CLIENT_PORT),),
-        description="The members of the ensemble, host:port, or a host alone for port 2181.",
-    )
+    hosts: Hosts = HOSTS
     username: Username | None = Field(
         default=None,
         description="Who asks, for ACLs of the scheme digest; it must be allowed to read the path. Left out: nobody.",
@@ -98,6 +104,4 @@ class ZooKeeper(Model):
         "allow from 2 to 20 times their tickTime. Services with the same members, login and session_timeout share "
         "one session.",
     )
-    timeout: PositiveDuration = Field(
-        default=5.0, description="How long an answer may take, and a connection that broke to come back."
-    )
+    timeout: AnswerTime = 5.0

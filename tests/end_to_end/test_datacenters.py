@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tests.servers.consul import ConsulAgent
+from tests.servers.consul import two_datacenters
 from tests.servers.instances import Instances
 from tests.servers.load import Load
 from tests.servers.pointsman import Pointsman
@@ -17,16 +17,7 @@ if TYPE_CHECKING:
 
 def test_the_second_datacenter_takes_over_without_a_failed_request(consul_program: Path, tmp_path: Path) -> None:
     with ExitStack() as stack:
-        agents = []
-        for name in ("dc1", "dc2"):
-            (tmp_path / name).mkdir()
-            agent = ConsulAgent(tmp_path / name, datacenter=name)
-            agent.start()
-            stack.callback(agent.stop)
-            agents.append(agent)
-        here, there = agents
-        here.federate(there)
-        until(lambda: sorted(here.call("GET", "/v1/catalog/datacenters")) == ["dc1", "dc2"], "both are known")
+        here, there = stack.enter_context(two_datacenters(tmp_path))
         near = stack.enter_context(Instances(tmp_path, "near"))
         far = stack.enter_context(Instances(tmp_path, "far"))
         here.register(near.registration("web", "near"))

@@ -8,6 +8,7 @@ import os
 import shutil
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -15,9 +16,10 @@ from urllib.parse import quote, urlencode
 from tests.servers.fetch import UnavailableError, debian_package
 from tests.servers.ports import free_ports
 from tests.servers.process import ServerProcess
+from tests.servers.program import until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 PROGRAM_FROM_USER = "POINTSMAN_TEST_CONSUL"
 SUITE = "bullseye"  # the last Debian release that holds Consul: 1.8.7
@@ -132,3 +134,20 @@ class ConsulAgent(ConsulApi):
         request.add_header("X-Consul-Token", self.acl_token)
         with _open(request, timeout=5) as response:
             return bool(json.load(response))
+
+
+@contextmanager
+def two_datacenters(folder: Path) -> Iterator[tuple[ConsulAgent, ConsulAgent]]:
+    """Run the only agents of dc1 and dc2, which know each other, while the block lasts."""
+    with ExitStack() as stack:
+        both = []
+        for name in ("dc1", "dc2"):
+            (folder / name).mkdir()
+            agent = ConsulAgent(folder / name, datacenter=name)
+            agent.start()
+            stack.callback(agent.stop)
+            both.append(agent)
+        here, there = both
+        here.federate(there)
+        until(lambda: sorted(here.call("GET", "/v1/catalog/datacenters")) == ["dc1", "dc2"], "both are known")
+        yield here, there

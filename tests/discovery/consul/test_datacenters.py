@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +12,7 @@ from discovery.keeper import Keeper
 from discovery.registry import RegistryError
 from tests.discovery.consul.service import WAIT, Service
 from tests.discovery.watching import eventually, first, until, watching
-from tests.servers.consul import ConsulAgent
-from tests.servers.program import until as until_true
+from tests.servers.consul import ConsulAgent, two_datacenters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,18 +24,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def agents(consul_program: Path, tmp_path: Path) -> Iterator[tuple[ConsulAgent, ConsulAgent]]:
     """Two datacenters, which know each other."""
-    with ExitStack() as stack:
-        both = []
-        for name in ("dc1", "dc2"):
-            (tmp_path / name).mkdir()
-            agent = ConsulAgent(tmp_path / name, datacenter=name)
-            agent.start()
-            stack.callback(agent.stop)
-            both.append(agent)
-        here, there = both
-        here.federate(there)
-        until_true(lambda: sorted(here.call("GET", "/v1/catalog/datacenters")) == ["dc1", "dc2"], "both are known")
-        yield here, there
+    with two_datacenters(tmp_path) as both:
+        yield both
 
 
 def registry(agent: ConsulAgent, *names: str) -> Datacenters:

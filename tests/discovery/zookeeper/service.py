@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from discovery.keeper import Keeper
 from discovery.zookeeper import ZooKeeperRegistry
+from tests.discovery.contract import kept
 from tests.discovery.watching import ids, watching
 
 if TYPE_CHECKING:
-    from discovery.instance import Snapshot
     from tests.servers.zookeeper import ZooKeeperServer
 
 
@@ -35,29 +33,11 @@ class Service:
         return watching(self.registry(**options), self.path)
 
 
-class Kept:
+class Kept(kept.Kept):
     """A service that a keeper keeps, while a `with` block lasts."""
 
     def __init__(self, service: Service, **options: Any) -> None:
-        self.published: list[Snapshot] = []
-        self.events: list[str] = []
-        self.keeper = Keeper(
-            "web",
-            service.registry(**options),
-            service.path,
-            self.published.append,
-            hold=300,
-            journal=lambda kind, _: self.events.append(kind),
-            longest_wait=0.5,
-        )
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.keeper.run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        super().__init__((service.registry(**options), service.path))
 
     def shows(self, *names: str) -> bool:
         return bool(self.published) and ids(self.published[-1]) == set(names)
