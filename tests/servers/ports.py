@@ -9,18 +9,22 @@ from pathlib import Path
 
 FIRST = 10_000
 
+_left: list[int] = []  # of this worker's part, in the order in which they will be handed out
+
 
 def free_ports(count: int) -> list[int]:
     """Return ports of 127.0.0.1 that nobody holds, for TCP and for UDP.
 
     They lie below the range that the kernel takes the near ends of connections from: a port of that range may be gone
-    again before the server binds it, or while a killed server waits to be started anew. Each of the suite's workers
-    has a part of what is left to itself, for the same reason.
+    again before the server binds it, or while a killed server waits to be started anew. For the same reason each of
+    the suite's workers has a part of what is left to itself, and hands none of it out twice before it was all used.
     """
-    mine = _own_part()
     found: list[int] = []
     while len(found) < count:
-        port = random.choice(mine)
+        if not _left:
+            _left.extend(_own_part())
+            random.shuffle(_left)
+        port = _left.pop()
         if port not in found and _free(port):
             found.append(port)
     return found

@@ -20,6 +20,7 @@ OUTPUT_SHOWN = 4000  # bytes of a server's last words in the error that reports 
 # The kernel sends the parent-death signal when the *thread* that started the child ends, so one thread starts them
 # all and lives as long as the interpreter. `start` may then be called from any thread, asyncio.to_thread included.
 _starter = ThreadPoolExecutor(1, thread_name_prefix="starts servers")
+_TAKEN = b"address already in use"
 _setpriv = shutil.which("setpriv")
 _running: set[ServerProcess] = set()
 
@@ -35,6 +36,8 @@ class ServerProcess:
     All methods block: `start` until the server is ready, a few seconds for most servers. A test whose event loop has
     other work meanwhile calls `await asyncio.to_thread(server.start)`.
     """
+
+    tries_again = True  # whether an address in use is to be waited for
 
     def __init__(
         self,
@@ -64,16 +67,23 @@ class ServerProcess:
         return self._process is not None
 
     def start(self) -> None:
-        """Start it, for the first time or again, and return when it is ready."""
+        """Start it, for the first time or again, and return when it is ready.
+
+        A server that is not ours is started anew, until the deadline, where it ends because its address is in use.
+        """
         if self._process is not None:
             raise ServerFailedError(f"{self.command[0]} is running already")
-        self._process = _starter.submit(self._spawn).result()
-        _running.add(self)
         until = time.monotonic() + self._deadline
+        said = self._start()
         while not self._is_ready():
+            assert self._process is not None
             if self._process.poll() is not None:
                 status = self._process.returncode
                 self.kill()
+                if self.tries_again and _TAKEN in self.log.read_bytes()[said:].lower() and time.monotonic() < until:
+                    time.sleep(0.2)
+                    said = self._start()
+                    continue
                 raise ServerFailedError(f"{self.command[0]} ended with status {status}:\n{self.output()}")
             if time.monotonic() > until:
                 self.kill()
@@ -115,6 +125,13 @@ class ServerProcess:
     def output(self) -> str:
         """Return the end of what it wrote."""
         return self.log.read_bytes()[-OUTPUT_SHOWN:].decode("utf-8", "replace")
+
+    def _start(self) -> int:
+        """Spawn it, and return how many bytes its log had before."""
+        said = self.log.stat().st_size if self.log.exists() else 0
+        self._process = _starter.submit(self._spawn).result()
+        _running.add(self)
+        return said
 
     def _is_ready(self) -> bool:
         try:

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Program(ServerProcess):
     """A server process that runs while the block lasts: `with Program(...) as program`."""
 
+    tries_again = False
+
     def __init__(self, command: Sequence[str], log: Path, ready: Callable[[], bool], *, deadline: float = 30.0) -> None:
         super().__init__(command, log, ready, environment={**os.environ, "PYTHONPATH": str(ROOT)}, deadline=deadline)
 
