@@ -18,7 +18,8 @@ From the inside out:
 - `register`    the provider's side: what this process registers, and where
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
-- `model`       every other key, with its meaning and its default; `Config` is the root
+- `listener`, `route`, `service`, `health`  the keys of each
+- `model`       the top of the file; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`
 - `source`      YAML text → plain data, with the line of every key, and variables put in

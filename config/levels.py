@@ -3,7 +3,9 @@
 from typing import TypeVar
 
 from config.frozen import Model
-from config.model import Config, Forwarded, Listener, Settings
+from config.listener import Forwarded, Listener
+from config.model import Config
+from config.service import Settings
 from config.traffic import Limits, Retries, Timeouts
 from config.trusted import TrustedProxies
 

@@ -6,8 +6,11 @@ from typing import Any
 from pydantic import Field
 
 from config.frozen import FrozenMapping
-from config.model import Config, Listener, Route, Service
+from config.listener import Listener
+from config.model import Config
 from config.register import Registered
+from config.route import Route
+from config.service import Service
 from config.texts import ServiceName
 
 

@@ -14,10 +14,12 @@ from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
 from config.logs import NAMED_FORMATS, AccessLog
-from config.model import Balancer, EmbeddedRegistry, Route
+from config.model import EmbeddedRegistry
 from config.probe import BodyWanted, Probe
 from config.register import TARGETS, OwnProbe, Register, rules_of_target
 from config.registries.consul import ConsulCatalog
+from config.route import Route
+from config.service import Balancer
 from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
 

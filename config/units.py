@@ -279,6 +279,7 @@ def _text_or_number(pattern: str, number: str, examples: list[str | float]) -> W
 
 
 Int = Annotated[int, Field(strict=True)]
+Bool = Annotated[bool, Field(strict=True)]
 Port = Annotated[Int, Field(ge=1, le=65535)]
 Duration = Annotated[
     float,

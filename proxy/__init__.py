@@ -18,7 +18,7 @@ Around it:
 
 And the whole:
 
-    assemble.py      from the configuration to parts          application.py  starts and ends them
+    assemble/        from the configuration to parts          application.py  starts and ends them
     settings.py      what a service has beside instances
     command.py       where the command begins                 cli.py          the command line
     commands/        register, services, drain …       registrations.py  what this process registers

@@ -9,8 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from discovery.embedded.server import RegistryServer
-from proxy import assemble
 from proxy.admin import Admin
+from proxy.assemble.catalogs import make_catalogs
+from proxy.assemble.listeners import access_log, make_listeners
+from proxy.assemble.services import make_services, state_folder
 from proxy.journal import Journal
 from proxy.registrations import Registrations
 from proxy.sockets import BindError
@@ -36,12 +38,12 @@ class Application:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.journal = Journal()
-        self.state = assemble.state(config)
-        self.services = assemble.services(config, self.journal, self.state)
-        self.access_log = assemble.access_log(config)
-        self.listeners = assemble.listeners(config, self.services, self.access_log)
+        self.state = state_folder(config)
+        self.services = make_services(config, self.journal, self.state)
+        self.access_log = access_log(config)
+        self.listeners = make_listeners(config, self.services, self.access_log)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
-        self.catalogs = assemble.catalogs(config, self.services, self.listeners, self.journal)
+        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal)
         self.draining = False
         self.died = ""  # the part of us that died, and of what
         self._end = asyncio.Event()

@@ -19,6 +19,7 @@ from balancers.sticky import Cookie, Sticky
 from balancers.subsets import Subsets
 from balancers.zones import ZonePreference
 from discovery.body_match import BodyMatch
+from proxy.http.heads import HeadLimits
 from proxy.http.retries import RetryPolicy
 from proxy.http.terms import NEVER, Timeouts
 from proxy.probe_pace import Intervals
@@ -30,15 +31,17 @@ if TYPE_CHECKING:
 
     from balancers.choice import Compose
     from balancers.pool import Record
-    from config import balancing, model, traffic
+    from config import balancing, traffic
+    from config.health import Passive
     from config.probe import Probe
+    from config.service import Settings
 
 
 class StickyKeyError(Exception):
     """The key that cookies are signed with cannot be read; the text says where, and why."""
 
 
-def pool_of(wanted: model.Settings, source: random.Random, clock: Callable[[], float], record: Record) -> Pool:
+def pool_of(wanted: Settings, source: random.Random, clock: Callable[[], float], record: Record) -> Pool:
     """Make a service's pool, with its policy; a simulation has the same, by a clock of its own."""
     probe, passive = wanted.health.probe, wanted.health.passive
     thresholds = Thresholds(
@@ -65,6 +68,11 @@ def pool_of(wanted: model.Settings, source: random.Random, clock: Callable[[], f
         thresholds=thresholds,
         record=record,
     )
+
+
+def head_limits_of(limits: traffic.Limits) -> HeadLimits:
+    """Return how large a head may be."""
+    return HeadLimits(limits.request_line, limits.headers, limits.header_count)
 
 
 def timeouts_of(wanted: traffic.Timeouts, retries: traffic.Retries) -> Timeouts:
@@ -136,7 +144,7 @@ def override_of(wanted: balancing.Override) -> Override:
     )
 
 
-def _compose(wanted: model.Settings) -> Compose:
+def _compose(wanted: Settings) -> Compose:
     """Say how the policy is put to use: by subset, and in each by zone, where that is wanted."""
     zones, subset = wanted.zones, wanted.subset
     compose = ZonePreference(zones.prefer, zones.overprovisioning, zones.min_instances).compose if zones else plainly
@@ -147,7 +155,7 @@ def _slow_start(wanted: balancing.SlowStart | None) -> SlowStart | None:
     return SlowStart(wanted.window, wanted.aggression, wanted.min_weight) if wanted else None
 
 
-def _detection(wanted: model.Passive) -> Detection:
+def _detection(wanted: Passive) -> Detection:
     return Detection(
         wanted.interval,
         success_rate_factor=wanted.success_rate_factor if wanted.enabled else 0.0,

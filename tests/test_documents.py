@@ -11,7 +11,7 @@ import yaml
 from config.load import parse
 from config.model import Config
 from config.provider import Provider
-from proxy.assemble import CHECKS
+from proxy.assemble.checks import CHECKS
 from proxy.cli import main
 from proxy.simulate.reading import parse as parse_scenario
 

@@ -22,7 +22,8 @@ from config.load import load, parse
 from config.model import Config
 from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
-from proxy import assemble
+from proxy.assemble.checks import CHECKS
+from proxy.assemble.listeners import AccessLogError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 
@@ -60,7 +61,7 @@ def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
 def load_config(file: Path, model: type[Config] | None = Config) -> Config:
     """Read a configuration file, or end the process with what is wrong with it; for `model` see config.load."""
     try:
-        return load(file, checks=assemble.CHECKS, model=model)
+        return load(file, checks=CHECKS, model=model)
     except ConfigError as error:
         end_with(str(error))
 
@@ -70,7 +71,7 @@ def config_of(written: dict[str, Any], model: type[Config] = Config) -> Config:
     # JSON is YAML; what was given on the command line stands for itself, and for no variable of the environment.
     text = json.dumps(written, ensure_ascii=False).replace("${", "$${")
     try:
-        return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=assemble.CHECKS, model=model)
+        return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=CHECKS, model=model)
     except ConfigError as error:
         # There is no file whose lines would help.
         end_with("\n".join(f"command line: {problem}" for problem in error.problems))
@@ -89,7 +90,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, assemble.AccessLogError, StickyKeyError) as error:
+    except (RegistryError, AccessLogError, StickyKeyError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

@@ -24,7 +24,7 @@ from proxy.simulate.sidecar import Sidecar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from config.model import Balancer
+    from config.service import Balancer
     from proxy.simulate.world import Event, Group, Rollout, Scenario
 
 SAMPLES = 120  # pieces that the time is cut into for plots

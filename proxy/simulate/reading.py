@@ -11,8 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from balancers.policies import PolicyOptionError, UnknownPolicyError, find
 from config.errors import ConfigError, KeyPath, Problem, suggest
 from config.explain import explain
-from config.model import Balancer
 from config.schema import schema as schema_of
+from config.service import Balancer
 from config.source import read
 from config.units import Int, PositiveDuration, format_duration, show
 from proxy.simulate.arrivals import Rates

@@ -13,7 +13,7 @@ from proxy.simulate.engine import SAMPLES, Engine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from config.model import Balancer
+    from config.service import Balancer
     from proxy.simulate.recording import EndpointFigures
     from proxy.simulate.world import Scenario
 

@@ -20,9 +20,9 @@ from pydantic_core import CoreSchema
 
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, one_of
-from config.model import Balancer, Bool, Service
+from config.service import Balancer, Service
 from config.texts import ServiceName
-from config.units import Duration, Int, PositiveDuration, Share, is_number, parse_duration, show
+from config.units import Bool, Duration, Int, PositiveDuration, Share, is_number, parse_duration, show
 
 MOST_REQUESTS = 10_000_000
 MOST_ENDPOINTS = 10_000

@@ -1,7 +1,7 @@
 import pytest
 
 from config.balancing import Override, SlowStart, Zones
-from proxy.assemble import CHECKS
+from proxy.assemble.checks import CHECKS
 from tests.config.reading import SMALL, errors_of, service_of
 
 

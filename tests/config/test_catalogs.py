@@ -4,8 +4,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from config.model import Settings
 from config.schema import schema
+from config.service import Settings
 from tests.config.reading import SMALL, config_of, errors_of
 
 LISTENERS = "listeners: [{bind: ':8080'}]\n"

@@ -10,11 +10,13 @@ from pydantic import ValidationError
 
 from config.discovery import Discovery
 from config.errors import ConfigError
+from config.health import Passive
 from config.load import load
-from config.model import Balancer, EmbeddedRegistry, Guard, Passive
+from config.model import EmbeddedRegistry
 from config.probe import Probe
 from config.registries.static import StaticInstance
 from config.retry_on import RetryOn
+from config.service import Balancer, Guard
 from config.traffic import Limits, Retries, Timeouts
 from config.trusted import TrustedProxies
 from config.units import Address, Bind

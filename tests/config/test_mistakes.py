@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from balancers.policies import names
 from config.discovery import SOURCES_LISTED
 from config.errors import ConfigError, Problem
-from config.model import Passive
-from proxy.assemble import check_balancers
+from config.health import Passive
+from proxy.assemble.checks import check_balancers
 from tests.config.reading import CONTRACT, SMALL, config_of, errors_of
 
 MISTAKES = {

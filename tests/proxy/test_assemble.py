@@ -10,7 +10,8 @@ import pytest
 
 from balancers.health import Thresholds
 from config.load import parse
-from proxy import assemble
+from proxy.assemble.listeners import make_listeners
+from proxy.assemble.services import make_services
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryPolicy
 from proxy.http.terms import NEVER, Terms, Timeouts
@@ -55,8 +56,8 @@ forwarded: both
 async def parts() -> tuple[list[Listener], dict[str, Service]]:
     await asyncio.sleep(0)
     config = parse(WHOLE, name="test", folder=Path.cwd(), environ={})
-    services = assemble.services(config, Journal(), None)
-    return assemble.listeners(config, services, None), services
+    services = make_services(config, Journal(), None)
+    return make_listeners(config, services, None), services
 
 
 def terms(listener: Listener, path: bytes) -> Terms:

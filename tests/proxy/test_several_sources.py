@@ -11,7 +11,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.load import parse
-from proxy.assemble import CHECKS
+from proxy.assemble.checks import CHECKS
 from tests.proxy.running import Running, instance, running, until
 
 

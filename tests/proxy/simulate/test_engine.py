@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.model import Balancer
+from config.service import Balancer
 from proxy.simulate.engine import Engine
 from proxy.simulate.results import simulate
 from tests.proxy.simulate.worlds import EVEN, failures, latencies, ran, scenario

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.model import Balancer
+from config.service import Balancer
 from proxy.simulate.reading import load
 from proxy.simulate.results import CURVE, Outcome, Report, simulate
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.model import Balancer
+from config.service import Balancer
 from proxy.simulate import plots, table
 from proxy.simulate.report import page
 from proxy.simulate.results import Report, quantile, simulate

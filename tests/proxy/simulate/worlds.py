@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from config.model import Balancer
+from config.service import Balancer
 from proxy.simulate.engine import Engine
 from proxy.simulate.reading import parse
 

@@ -1,0 +1,73 @@
+"""From the keys of the catalogs to catalogs, whose services and routes come and go."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from discovery.consul.tags import read_tags
+from discovery.keeper import Keeper
+from proxy import registries
+from proxy.assemble.listeners import own_routes, router_of
+from proxy.assemble.services import max_shrink_of, unfed_service
+from proxy.catalog import Catalog
+from proxy.catalogs import Catalogs
+from proxy.http.heads import ResponseReader
+from proxy.service import Service, Source
+from proxy.settings import head_limits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from config import model as keys
+    from discovery.instance import Instance, Snapshot
+    from proxy.journal import Journal
+    from proxy.listener import Listener
+    from proxy.table import Entry
+
+
+def make_catalogs(
+    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal
+) -> Catalogs:
+    """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
+
+    def install(entries: Sequence[Entry]) -> None:
+        for listener, wanted in zip(listeners, config.listeners, strict=True):
+            listener.router = router_of(config, wanted, entries)
+
+    whole = Catalogs(own_routes(config, services), services, install)
+    whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
+    return whole
+
+
+def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
+    listing, registry = registries.make_catalog(wanted)
+    reader = ResponseReader(head_limits_of(config.limits))
+
+    def told(name: str, event: str, text: str) -> None:
+        journal.keep(name, event, "", text)
+
+    def keep(name: str, publish: Callable[[Snapshot], None], answers: Callable[[Instance], bool | None]) -> Keeper:
+        ours = f"{name}@{wanted.name}"
+        return Keeper(
+            ours, registry, name, publish, hold=wanted.settings.guard.hold,
+            max_shrink=max_shrink_of(wanted.settings.guard, "consul"),
+            answers=answers if wanted.settings.health.probe else None,
+            journal=partial(told, ours), clock=time.monotonic,
+        )  # fmt: skip
+
+    def make(ours: str, keeper: Keeper) -> Service:
+        service = unfed_service(ours, wanted.settings, config, reader, journal)
+        service.sources = (Source("consul", "consul", keeper),)
+        return service
+
+    return Catalog(
+        wanted.name,
+        listing,
+        keep=keep,
+        make=make,
+        read=lambda name, instance: read_tags(name, instance.tags, wanted.tags, wanted.entrypoints),
+        changed=changed,
+        journal=partial(told, f"@{wanted.name}"),
+    )
