@@ -16,7 +16,7 @@ from discovery.check import OURS
 from proxy.descriptors import FOR_INSTANCES, all_but, check_room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -25,16 +25,16 @@ _AT_ONCE = 64  # connections accepted before others get their turn
 
 
 class Acceptor:
-    """Accepts on listening sockets, which it owns, and makes a protocol of each connection.
+    """Accepts on listening sockets, which it owns, and has each connection served.
 
     It pauses when a connection could not be accepted, or took a descriptor so high that only a quarter of those that
     the process may have is left: connections to instances, probes and logs need some too. Clients then wait in the
     kernel's backlog. Whoever sweeps calls `resume`.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], make: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], serve: Callable[[socket.socket], Awaitable[object]]) -> None:
         self._sockets = list(sockets)
-        self._make = make
+        self._serving = serve
         self._begun: set[asyncio.Task[object]] = set()
         self._most = all_but(FOR_INSTANCES)
         self.paused = False
@@ -106,7 +106,7 @@ class Acceptor:
 
     async def _serve(self, sock: socket.socket) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._make, sock)
+            await self._serving(sock)
         except OSError as error:
             _log.info("a connection ended as it began: %s", error)
             sock.close()

@@ -20,6 +20,7 @@ from proxy.http.terms import Timeouts
 from proxy.sockets import listen, remove_socket
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from config.units import Bind
@@ -107,9 +108,13 @@ class Listener:
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
         sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
-        self._acceptor = Acceptor(sockets, lambda: Downstream(self))
+        self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
+
+    async def _serve(self, sock: socket.socket) -> None:
+        """Begin to speak with a client. An OSError is a connection that ended as it began."""
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
 
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""
@@ -197,7 +202,7 @@ class Listener:
         record.listener = self._name
         record.request, record.status, record.error = request, status, error
         record.request_id = request.request_id.decode() if request is not None else ""
-        record.downstream_end = {200: "complete", 408: "timeout", 400: "malformed"}.get(status, "refused")
+        record.downstream_end = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
         log.write(record)
 
     def _refuse(self, client: Downstream, reason: str) -> str:

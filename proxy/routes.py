@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Goal = TypeVar("Goal")
+
+
+class Request(Protocol):
+    """What routes look at."""
+
+    @property
+    def authority(self) -> bytes: ...
+    @property
+    def target(self) -> bytes: ...
 
 
 class Compare(enum.Enum):
@@ -52,12 +61,12 @@ class Router(Generic[Goal]):
         first = routes[0] if routes else None
         self._only = first.goal if first and not first.host and not first.path else None
 
-    def find(self, authority: bytes, target: bytes) -> Goal | None:
-        """Return the goal for a request's Host (with or without a port) and target; None when no route matches."""
+    def find(self, request: Request) -> Goal | None:
+        """Return the goal for a request; None when no route matches."""
         if self._only is not None:
             return self._only
-        host = _host(authority)
-        path = target.partition(b"?")[0]
+        host = _host(request.authority)
+        path = request.target.partition(b"?")[0]
         goal, before = None, self._count
         for place, route in self._hosts.get(host, ()):
             if not route.path or _holds(route, path):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
+from proxy.edge.edge import Edge
 from proxy.http.forwarding import Forwarding
 from proxy.http.terms import NEVER, Terms
 from proxy.listener import Listener, ListenerOptions
@@ -89,7 +90,7 @@ def router_of(config: Config, listener: keys.Listener, entries: Sequence[Entry])
                 service,
                 timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
                 levels.limits(config, listener, wanted).body or NEVER,
-                entry.strip.encode(),
+                Edge(entry.strip.encode()) if entry.strip else None,
             )
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -12,52 +13,63 @@ _SECRETS = frozenset([b"authorization", b"cookie", b"proxy-authorization"])
 RETRY_AFTER = 1  # seconds; what a client is told to wait when a service has nobody to answer
 
 
-def answer(
-    status: int, error: str, *, service: str = "", close: bool, to_head: bool = False, request_id: bytes = b""
-) -> bytes:
-    """Write a response with a short JSON body that says what is wrong, and of which service.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of ours, without what hangs on the request and its connection.
+
+    `fields` are lines without their ends. `error` is why it is no success, for the access log; empty when the answer is
+    what the configuration wants.
+    """
+
+    status: int
+    body: bytes = b""
+    content_type: bytes = b""  # b"" where there is no body
+    fields: tuple[bytes, ...] = ()
+    error: str = ""
+
+    def written(self, *, close: bool, to_head: bool = False, request_id: bytes = b"") -> bytes:
+        """Write it to a client; `close` when the connection ends with it, `to_head` when it answers a HEAD."""
+        lines = [
+            b"HTTP/1.1 %d %b" % (self.status, _REASONS.get(self.status, b"")),
+            b"Date: " + formatdate(usegmt=True).encode(),
+        ]
+        if self.content_type:
+            lines.append(b"Content-Type: " + self.content_type)
+        if self.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):  # RFC 9110 8.6
+            lines.append(b"Content-Length: %d" % len(self.body))
+        lines += self.fields
+        if request_id:
+            lines.append(b"X-Request-Id: " + request_id)
+        if close:
+            lines.append(b"Connection: close")
+        return b"\r\n".join([*lines, b"", b"" if to_head else self.body])
+
+
+def refusal(status: int, error: str, *, service: str = "", fields: tuple[bytes, ...] = ()) -> Answer:
+    """Make an answer with a short JSON body that says what is wrong, and of which service.
 
     A 503 bears Retry-After: the state is a passing one, and the registry or a probe may end it at any moment.
     """
     body = json.dumps({"error": error, "service": service} if service else {"error": error}).encode() + b"\n"
-    lines = [
-        b"HTTP/1.1 %d %b" % (status, _REASONS[status]),
-        b"Date: " + formatdate(usegmt=True).encode(),
-        b"Content-Type: application/json",
-        b"Content-Length: %d" % len(body),
-        b"Cache-Control: no-store",
-    ]
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        lines.append(b"Retry-After: %d" % RETRY_AFTER)
+        fields = (b"Retry-After: %d" % RETRY_AFTER, *fields)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        lines.append(_ALLOW)
-    if request_id:
-        lines.append(b"X-Request-Id: " + request_id)
-    if close:
-        lines.append(b"Connection: close")
-    return b"\r\n".join([*lines, b"", b"" if to_head else body])
+        fields = (_ALLOW, *fields)
+    return Answer(status, body, b"application/json", (b"Cache-Control: no-store", *fields), error)
 
 
-def options(*, close: bool, request_id: bytes = b"") -> bytes:
-    """Answer an OPTIONS that may be passed on no further (RFC 9110 7.6.2): this is what is understood here."""
-    return _ok([_ALLOW], b"", close, request_id)
+def answer(
+    status: int, error: str, *, service: str = "", close: bool, to_head: bool = False, request_id: bytes = b""
+) -> bytes:
+    """Write a refusal."""
+    return refusal(status, error, service=service).written(close=close, to_head=to_head, request_id=request_id)
 
 
-def trace(head: bytes, *, close: bool, request_id: bytes = b"") -> bytes:
+# To an OPTIONS that may be passed on no further (RFC 9110 7.6.2): this is what is understood here.
+OPTIONS = Answer(200, fields=(_ALLOW,))
+
+
+def trace(head: bytes) -> Answer:
     """Answer a TRACE that may be passed on no further with what was received, but for what is nobody's business."""
     shown = [line for line in head.split(b"\r\n") if line.partition(b":")[0].lower() not in _SECRETS]
-    return _ok([b"Content-Type: message/http"], b"\r\n".join(shown), close, request_id)
-
-
-def _ok(fields: list[bytes], body: bytes, close: bool, request_id: bytes) -> bytes:
-    lines = [
-        b"HTTP/1.1 200 OK",
-        b"Date: " + formatdate(usegmt=True).encode(),
-        *fields,
-        b"Content-Length: %d" % len(body),
-    ]
-    if request_id:
-        lines.append(b"X-Request-Id: " + request_id)
-    if close:
-        lines.append(b"Connection: close")
-    return b"\r\n".join([*lines, b"", body])
+    return Answer(200, b"\r\n".join(shown), b"message/http")

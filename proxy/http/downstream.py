@@ -16,11 +16,12 @@ from proxy.http.fields import BadMessageError
 from proxy.http.forwarding import Origin
 from proxy.http.heads import END
 from proxy.http.resets import reset
-from proxy.http.terms import NEVER, stripped
+from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.http.answers import Answer
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
     from proxy.listener import Listener
@@ -320,7 +321,8 @@ class Downstream(asyncio.Protocol):
             self.keep_alive = self.keep_alive and self._served < listener.requests_per_connection
         if listener.make_id is not None and not (request.request_id and listener.keeps_ids):
             request.request_id = listener.make_id()
-        terms = listener.router.find(request.authority, request.target)
+        request.origin = self.origin
+        terms = listener.router.find(request)
         most = terms.body if terms is not None else NEVER
         body: BodyReader | None
         if request.length == 0:
@@ -350,9 +352,13 @@ class Downstream(asyncio.Protocol):
             self.keep_alive = self.keep_alive and body is None
             self._refuse(404, "no route matches this host and path", request)
             return
-        request.origin = self.origin
-        if terms.strip:
-            request.line = stripped(request.method, request.target, terms.strip)
+        if terms.edge is not None:
+            own = terms.edge.answer(request, now)
+            if own is not None:
+                self.keep_alive = self.keep_alive and body is None
+                self._give(own, request)
+                return
+            terms = terms.edge.passed(request, terms)
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -393,33 +399,28 @@ class Downstream(asyncio.Protocol):
 
     def _refuse(self, status: int, error: str, request: RequestHead | None = None) -> None:
         """Answer by ourselves; what cannot be understood, or is not read to its end, ends the connection."""
-        self.listener.refused += 1
+        self._give(answers.refusal(status, error), request)
+
+    def _give(self, answer: Answer, request: RequestHead | None) -> None:
+        """Answer by ourselves, without an instance."""
+        if answer.error:
+            self.listener.refused += 1
         close = request is None or not self.keep_alive
         to_head = request is not None and request.method == b"HEAD"
         request_id = request.request_id if request is not None else b""
-        text = answers.answer(status, error, close=close, to_head=to_head, request_id=request_id)
+        text = answer.written(close=close, to_head=to_head, request_id=request_id)
         if self.marks is not None:
-            self.listener.log_refusal(self.origin, request, status, error)
-        self._answered(text, close=close)
-
-    def _answer_for_all(self, request: RequestHead, head: bytes) -> None:
-        """Answer an OPTIONS or TRACE that may be passed on no further."""
-        self.keep_alive = self.keep_alive and self._body is None
-        close = not self.keep_alive
-        if request.method == b"TRACE":
-            text = answers.trace(head, close=close, request_id=request.request_id)
-        else:
-            text = answers.options(close=close, request_id=request.request_id)
-        if self.marks is not None:
-            self.listener.log_refusal(self.origin, request, 200, "")
-        self._answered(text, close=close)
-
-    def _answered(self, text: bytes, *, close: bool) -> None:
+            self.listener.log_refusal(self.origin, request, answer.status, answer.error)
         self.transport.write(text)
         if close:
             self._linger()
         else:
             self._next(time.monotonic())
+
+    def _answer_for_all(self, request: RequestHead, head: bytes) -> None:
+        """Answer an OPTIONS or TRACE that may be passed on no further."""
+        self.keep_alive = self.keep_alive and self._body is None
+        self._give(answers.trace(head) if request.method == b"TRACE" else answers.OPTIONS, request)
 
     def _refuse_large(self, data: bytes) -> None:
         limits = self.listener.limits

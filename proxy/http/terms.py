@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from proxy.edge.edge import Edge
     from proxy.service import Service
 
 NEVER = float("inf")
@@ -32,16 +33,4 @@ class Terms:
     service: Service
     timeouts: Timeouts = Timeouts()
     body: float = NEVER  # bytes that a request's body may have
-    strip: bytes = b""  # what is taken off the beginning of the target on the way to the instance
-
-
-def stripped(method: bytes, target: bytes, prefix: bytes) -> bytes:
-    """Return the request line to be sent where a prefix is taken off the target; what is left begins with a /.
-
-    A target that does not begin with the prefix, as that of a CONNECT or of an OPTIONS *, stays as it is.
-    """
-    if target.startswith(prefix):
-        target = target[len(prefix) :]
-        if target[:1] != b"/":
-            target = b"/" + target
-    return b"%b %b HTTP/1.1" % (method, target)
+    edge: Edge | None = None  # what else the route asks for; None for most

@@ -11,6 +11,7 @@ import asyncio
 import os
 import resource
 import sys
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -32,7 +33,7 @@ class Echo(asyncio.Protocol):
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    acceptor = Acceptor(listen(Bind("127.0.0.1", 0)), Echo)
+    acceptor = Acceptor(listen(Bind("127.0.0.1", 0)), partial(loop.connect_accepted_socket, Echo))
     acceptor.start()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -57,7 +57,10 @@ async def accepting() -> Iterator[Callable[..., Acceptor]]:  # type: ignore[misc
     made: list[Acceptor] = []
 
     def make(*sockets: socket.socket, protocol: Callable[[], asyncio.Protocol] = Greeting) -> Acceptor:
-        acceptor = Acceptor(sockets, protocol)
+        async def serve(sock: socket.socket) -> None:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, sock)
+
+        acceptor = Acceptor(sockets, serve)
         made.append(acceptor)
         acceptor.start()
         return acceptor

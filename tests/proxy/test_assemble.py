@@ -16,6 +16,7 @@ from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryPolicy
 from proxy.http.terms import NEVER, Terms, Timeouts
 from proxy.journal import Journal
+from tests.proxy.test_routes import Asked
 
 if TYPE_CHECKING:
     from proxy.listener import Listener
@@ -61,7 +62,7 @@ async def parts() -> tuple[list[Listener], dict[str, Service]]:
 
 
 def terms(listener: Listener, path: bytes) -> Terms:
-    found = listener.router.find(b"shop", path)
+    found = listener.router.find(Asked(b"shop", path))
     assert found is not None
     return found
 

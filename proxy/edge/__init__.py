@@ -1,0 +1,4 @@
+"""What may happen to a request before an instance is asked, where its route wants more than to pass it on.
+
+edge.py         all of it, in its order                   rewriting.py   another path for the instance
+"""
