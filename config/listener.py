@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from config.frozen import Model
+from config.tcp import Tcp
 from config.traffic import ListenerLimits, ListenerTimeouts
 from config.trusted import TrustedList
 from config.units import BindText, Bool
@@ -48,4 +49,9 @@ class Listener(Model):
     )
     allow_trace: Bool = Field(
         default=False, description="true: TRACE is passed on to an instance. false: it gets a 405."
+    )
+    tcp: Tcp | None = Field(
+        default=None,
+        description="Its connections go to instances as they are, whatever is spoken on them, instead of being read as "
+        "HTTP. Left out: it speaks HTTP.",
     )

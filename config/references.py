@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config import tcp_references
 from config.balancing import Override, Sticky
 from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
@@ -34,6 +35,7 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _unknown_services(data)
     yield from _routes_twice(data, unresolved)
     yield from _clashing_binds(data)
+    yield from tcp_references.check(data)
     yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)

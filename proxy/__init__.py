@@ -4,6 +4,7 @@ A request, in the order in which it passes:
 
     listener.py      a bound address and its clients          http/           the data path, byte for byte
     routes.py        from a request to its service            counters.py     plain integers of the hot path
+    listening.py     what every listener does                 tcp/            raw connections
 
 Around it:
 

@@ -1,23 +1,21 @@
-"""A bound address, and the clients connected to it."""
+"""A bound address whose clients speak HTTP, and what the access log is told of them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from dataclasses import dataclass, replace
-from itertools import count, islice
+from dataclasses import dataclass
+from itertools import count
 from random import getrandbits
 from typing import TYPE_CHECKING, Literal
 
-from proxy.acceptor import Acceptor
 from proxy.access_log.record import Record
 from proxy.http.downstream import Downstream
 from proxy.http.forwarding import Forwarding, Origin
 from proxy.http.heads import HeadLimits, RequestReader
 from proxy.http.marks import Marks
 from proxy.http.terms import Timeouts
-from proxy.sockets import listen, remove_socket
+from proxy.listening import Listening
 
 if TYPE_CHECKING:
     import socket
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
     from proxy.routes import Router
-
-_REFUSED_AT_ONCE = 256  # clients too many that are being told so
-_ROOM_AT_ONCE = 64  # idle connections closed at each sweep while descriptors are short
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +44,15 @@ class ListenerOptions:
     requests_per_connection: int = 0
 
 
-class Listener:
-    """Accepts clients on one address."""
+class Listener(Listening["Downstream"]):
+    """Accepts clients that speak HTTP on one address."""
 
     def __init__(
         self, bind: Bind, router: Router[Terms], options: ListenerOptions, log: AccessLog | None = None
     ) -> None:
-        self.bind = bind
+        super().__init__(bind, options, log)
         self.router = router
-        self.options = options
         self.limits = options.limits
-        self.timeouts = options.timeouts
         self.forwarding = options.forwarding
         self.requests_per_connection = options.requests_per_connection
         self.reader = RequestReader(
@@ -68,112 +61,10 @@ class Listener:
         self.make_id: Callable[[], bytes] | None = new_id if options.request_id != "none" else None
         self.keeps_ids = options.request_id == "keep"
         self.marks = Marks if log is not None else None
-        self.draining = False
-        self.accepted = 0  # connections, since the start
-        self.refused = 0  # requests that no instance was asked: malformed, or without a route
-        self.overflowed = 0  # connections refused for being one too many
-        self._log = log
-        self._name = str(bind)
-        self._clients: set[Downstream] = set()
-        self._refusing: set[Downstream] = set()  # those of them that are one too many
-        self._by_address: Counter[str] = Counter()  # those let in; only where they are limited
-        self._acceptor: Acceptor | None = None
-
-    @property
-    def clients(self) -> int:
-        """How many clients are connected."""
-        return len(self._clients)
-
-    @property
-    def exhausted(self) -> int:
-        """How often accepting had to pause for want of file descriptors."""
-        return self._acceptor.exhausted if self._acceptor else 0
-
-    @property
-    def started(self) -> bool:
-        """True once it has begun to accept clients."""
-        return self._acceptor is not None
-
-    @property
-    def ports(self) -> list[int]:
-        """The ports bound, for a configuration that asked for any."""
-        return self._acceptor.ports if self._acceptor else []
-
-    @property
-    def address(self) -> str:
-        """Where it listens; with the port that it got, if it asked for any."""
-        ports = self.ports
-        return str(replace(self.bind, port=ports[0])) if ports else str(self.bind)
-
-    async def start(self) -> None:
-        """Bind and accept. Raises BindError."""
-        sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
-        self._acceptor = Acceptor(sockets, self._serve)
-        self._acceptor.start()
-        self._name = self.address
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
         await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
-
-    def drain(self) -> None:
-        """Accept nobody any more, and let those connected go once they are answered."""
-        self.draining = True
-        if self._acceptor is not None and self._acceptor.close() and self.bind.path:
-            remove_socket(self.bind.path)
-        for client in list(self._clients):
-            client.drain()
-
-    def say_goodbye(self) -> None:
-        """Ask those to leave whose connections are tunnels."""
-        for client in list(self._clients):
-            client.say_goodbye()
-
-    def abort(self) -> None:
-        """Close every connection, answered or not."""
-        for client in list(self._clients):
-            client.abort()
-
-    def sweep(self, now: float) -> None:
-        """End the waits whose deadline has passed, and those for clients who left while they were not read from."""
-        overdue = [
-            client for client in self._clients if client.deadline <= now or client.paused or client.expires <= now
-        ]
-        for client in overdue:
-            if client.deadline <= now or client.expires <= now:
-                client.timed_out(now)
-            elif client.is_gone():
-                client.abort()
-        if self._acceptor is not None and self._acceptor.paused:
-            self._make_room()
-            self._acceptor.resume()
-
-    def joined(self, client: Downstream) -> str:
-        """Count a client in; return why it must be refused, or ""."""
-        self.accepted += 1
-        self._clients.add(client)
-        options = self.options
-        address = client.origin.address
-        most = options.connections_per_client if address else 0
-        if most and self._by_address[address] >= most:
-            return self._refuse(client, f"more than {most} connections of one client")
-        if options.connections and len(self._clients) - len(self._refusing) > options.connections:
-            return self._refuse(client, f"more than {options.connections} connections")
-        if most:
-            self._by_address[address] += 1
-        return ""
-
-    def left(self, client: Downstream) -> None:
-        """Count a client out."""
-        self._clients.discard(client)
-        if client in self._refusing:
-            self._refusing.discard(client)
-            return
-        address = client.origin.address
-        if self.options.connections_per_client and address:
-            self._by_address[address] -= 1
-            if self._by_address[address] <= 0:
-                del self._by_address[address]
 
     def log_exchange(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
         """Write an exchange that has ended into the access log."""
@@ -204,19 +95,6 @@ class Listener:
         record.request_id = request.request_id.decode() if request is not None else ""
         record.downstream_end = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
         log.write(record)
-
-    def _refuse(self, client: Downstream, reason: str) -> str:
-        self.overflowed += 1
-        self._refusing.add(client)
-        if len(self._refusing) > _REFUSED_AT_ONCE:
-            client.transport.abort()  # a crowd that is turned away gets no answer each
-        return reason
-
-    def _make_room(self) -> None:
-        """Close some idle connections: the descriptors are worth more to those who wait to be accepted."""
-        idle = (client for client in self._clients if client.idle)
-        for client in list(islice(idle, _ROOM_AT_ONCE)):
-            client.abort()
 
 
 _process = b"%024x" % getrandbits(96)

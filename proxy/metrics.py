@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
+from proxy.tcp.metrics import raw_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,7 @@ class Collector(CollectorBase):
             value={"version": version("pointsman"), "python": platform.python_version()},
         )
         yield from self._traffic()
+        yield from raw_connections(self._application.services)
         yield from self._listeners()
         yield from self._access_log()
         yield from self._endpoints()

@@ -41,6 +41,7 @@ class Record:
         "first_byte",
         "listener",
         "own",
+        "raw",
         "received",
         "request",
         "request_id",
@@ -71,6 +72,7 @@ class Record:
         self.downstream_end = "complete"  # one of DOWNSTREAM_ENDS
         self.upstream_end = "none"  # one of UPSTREAM_ENDS
         self.reused = False  # the connection to the instance had been used before
+        self.raw = False  # a connection of a TCP listener, which has no status
         self.error = ""  # the sentence of an answer of ours
 
     def __repr__(self) -> str:
@@ -79,7 +81,7 @@ class Record:
     def failed(self) -> bool:
         """Tell whether the exchange went other than well, so that sampling must not lose it."""
         return (
-            not 0 < self.status < 500
+            (not 0 < self.status < 500 and not self.raw)
             or self.downstream_end != "complete"
             # An instance that nobody asked is not a response that went well either.
             or self.upstream_end != "complete"

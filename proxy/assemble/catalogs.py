@@ -14,6 +14,7 @@ from proxy.assemble.services import max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
+from proxy.listener import Listener
 from proxy.service import Service, Source
 from proxy.settings import head_limits_of
 
@@ -23,18 +24,19 @@ if TYPE_CHECKING:
     from config import model as keys
     from discovery.instance import Instance, Snapshot
     from proxy.journal import Journal
-    from proxy.listener import Listener
     from proxy.table import Entry
+    from proxy.tcp.listener import TcpListener
 
 
 def make_catalogs(
-    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal
+    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener | TcpListener], journal: Journal
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
 
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries)
+            if isinstance(listener, Listener):
+                listener.router = router_of(config, wanted, entries)
 
     whole = Catalogs(own_routes(config, services), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]

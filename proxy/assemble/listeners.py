@@ -14,6 +14,9 @@ from proxy.listener import Listener, ListenerOptions
 from proxy.routes import Route, Router
 from proxy.settings import head_limits_of, timeouts_of
 from proxy.table import Entry
+from proxy.tcp.counts import counts_of
+from proxy.tcp.listener import TcpListener
+from proxy.tcp.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,15 +49,24 @@ def access_log(config: Config) -> AccessLog | None:
         raise AccessLogError(f"access_log.path: {error.strerror}") from error
 
 
-def make_listeners(config: Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
+def make_listeners(config: Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener | TcpListener]:
     """Make the listeners, not bound yet."""
     return [_listener(config, wanted, services, log) for wanted in config.listeners]
 
 
-def _listener(config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None) -> Listener:
+def _listener(
+    config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None
+) -> Listener | TcpListener:
+    options = _options(config, wanted)
+    if wanted.tcp is not None:
+        return TcpListener(wanted.bind, names_of(config, wanted, services), options, config.drain_timeout, log)
+    return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log)
+
+
+def _options(config: Config, wanted: keys.Listener) -> ListenerOptions:
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
-    options = ListenerOptions(
+    return ListenerOptions(
         limits=head_limits_of(limits),
         timeouts=timeouts_of(levels.timeouts(config, wanted), config.retries),
         forwarding=Forwarding(
@@ -69,7 +81,21 @@ def _listener(config: Config, wanted: keys.Listener, services: dict[str, Service
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
     )
-    return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log)
+
+
+def names_of(config: Config, wanted: keys.Listener, services: Mapping[str, Service]) -> Names[Terms]:
+    """Return where the connections of a TCP listener go."""
+    assert wanted.tcp is not None
+
+    def goal(name: str) -> Terms:
+        settings = config.services[name]
+        counts_of(services[name].traffic)
+        return Terms(
+            services[name], timeouts_of(levels.timeouts(config, wanted, settings), levels.retries(config, settings))
+        )
+
+    routes = [(route.sni, goal(route.service)) for route in wanted.tcp.routes]
+    return Names(routes, goal(wanted.tcp.service) if wanted.tcp.service is not None else None)
 
 
 def own_routes(config: Config, services: Mapping[str, Service]) -> tuple[Entry, ...]:
