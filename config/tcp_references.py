@@ -38,7 +38,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(where, f"there is no {show(name)} under services", suggest(name, services, "there are"))
             named.add(name)
         yield from _repeated(tcp, whole)
-    routed = {route.get("service") for route in _items(data.get("routes")) if isinstance(route, dict)}
+    routed = [route.get("service") for route in _items(data.get("routes")) if isinstance(route, dict)]
     for name, service in services.items() if isinstance(services, dict) else ():
         if name in named and name not in routed and isinstance(service, dict):
             yield from _beyond_tcp(service, ("services", name))

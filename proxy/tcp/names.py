@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Goal = TypeVar("Goal")
 
@@ -19,9 +19,10 @@ class Names(Generic[Goal]):
     """
 
     def __init__(self, routes: Iterable[tuple[str, Goal]], others: Goal | None) -> None:
+        self._routes = tuple(routes)
         self._places: dict[str, int] = {}
         self._goals: list[Goal] = []
-        for place, (name, goal) in enumerate(routes):
+        for place, (name, goal) in enumerate(self._routes):
             self._places.setdefault(name, place)
             self._goals.append(goal)
         self.others = others
@@ -41,3 +42,9 @@ class Names(Generic[Goal]):
                 if (place := self._places.get(f"*.{below}")) is not None:
                     places.append(place)
         return self._goals[min(places)] if places else self.others
+
+    def shown(self) -> Iterator[tuple[str, Goal]]:
+        """Yield the routes in their order, and last, with an empty name, the goal of all others."""
+        yield from self._routes
+        if self.others is not None:
+            yield "", self.others
