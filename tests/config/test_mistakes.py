@@ -252,16 +252,16 @@ MISTAKES = {
     SMALL.replace("':8080'", "':8080', tcp: {service: web}").replace("routes: [{service: web}]\n", "")
     + "    sticky: {}\n    subset: {header: X}\n    balancer: {type: ring_hash, key: path}": [
         (
-            "p.yaml:5: services.web.sticky: does nothing: only TCP listeners lead to this service, whose connections have "
-            "no cookies; balance by ring_hash, or leave it out"
+            "p.yaml:5: services.web.sticky: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no cookies; balance by ring_hash, or leave it out"
         ),
         (
-            "p.yaml:6: services.web.subset: does nothing: only TCP listeners lead to this service, whose connections have "
-            "no headers; leave it out"
+            "p.yaml:6: services.web.subset: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no headers; leave it out"
         ),
         (
-            "p.yaml:7: services.web.balancer: would have no key to go by: only TCP listeners lead to this service, whose "
-            "connections have no paths, headers, cookies or queries; write key: client"
+            "p.yaml:7: services.web.balancer: would have no key to go by: only TCP listeners lead to this "
+            "service, whose connections have no paths, headers, cookies or queries; write key: client"
         ),
     ],
     # what is no configuration at all

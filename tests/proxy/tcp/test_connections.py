@@ -165,7 +165,9 @@ async def test_neither_side_is_read_from_while_the_other_one_does_not_take_it() 
     async with tcp_proxying() as proxy:
         client, instance = await proxy.joined()
         await fill(client, bytes(64 << 20), lambda: proxy.inside().paused)
-        pipe = proxy.inside().conversation.pipe
+        conversation = proxy.inside().conversation
+        assert conversation is not None
+        pipe = conversation.pipe
         assert pipe is not None
         assert pipe._to_instance.transport.get_write_buffer_size() <= 128 * 1024
         await fill(instance, bytes(64 << 20), lambda: _client_full(proxy))

@@ -98,7 +98,7 @@ def test_what_is_no_tls_has_no_name(data: bytes) -> None:
         b"\x16\x03\x01\x00\x00",  # a record with nothing in it
         b"\x16\x03\x01\x40\x01",  # too large a record
         b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",  # a ServerHello
-        REAL + b"" if False else REAL[:3] + (len(REAL) - 4).to_bytes(2, "big") + REAL[5:] + b"\x00",  # more behind it
+        REAL[:3] + (len(REAL) - 4).to_bytes(2, "big") + REAL[5:] + b"\x00",  # more behind it
         records(REAL[5:], [10])[:15] + b"\x15\x03\x01\x00\x02\x01\x00",  # an alert in its middle
         REAL.replace(b"db.example.com", b"db.exam\x00le.com"),
         REAL.replace(b"db.example.com", b"db..xample.com"),
