@@ -100,9 +100,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if (
-            isinstance(error, OSError) and error.errno == errno.ENOSPC
-        ):  # no fault of ours that a traceback would explain
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # a traceback would explain nothing
             click.echo(f"pointsman: cannot write: {error.strerror}", err=True)
             return FAILED
         _log.exception("pointsman failed")
