@@ -17,7 +17,7 @@ _VALUE = re.compile(r"(?:[!-~\x80-\U0010ffff](?:[ \t!-~\x80-\U0010ffff]*[!-~\x80
 # What is between a client and the proxy next to it, and is not kept of a request.
 _NOT_KEPT = {
     "connection", "expect", "http2-settings", "keep-alive", "max-forwards", "proxy", "proxy-authenticate",
-    "proxy-authorization", "proxy-connection", "te", "transfer-encoding",
+    "proxy-authorization", "proxy-connection", "te", "transfer-encoding", "x-request-id",
 }  # fmt: skip
 
 

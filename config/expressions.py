@@ -1,4 +1,4 @@
-"""Regular expressions that strangers' requests are matched against, and the texts that are put together of what matched.
+"""Regular expressions that strangers' requests are matched against, and texts that are put together of what matched.
 
 Python's `re` tries one way after the other, and nothing stops it meanwhile. So an expression is refused here for which
 somebody could make up a text that takes very long, and what is matched is cut at LONGEST_MATCHED by those who match.

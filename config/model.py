@@ -102,9 +102,7 @@ class Config(Model):
         description="Registries whose own entries say which services and routes there are, beside those of this file. "
         "With one of them, routes and services may be left out.",
     )
-    routes: tuple[Route, ...] = Field(
-        description="What becomes of which requests. The first route that matches wins."
-    )
+    routes: tuple[Route, ...] = Field(description="What becomes of which requests. The first route that matches wins.")
     splits: FrozenMapping[ServiceName, Split] = Field(
         default_factory=dict,
         validate_default=True,

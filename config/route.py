@@ -100,7 +100,7 @@ class Rewrite(Model):
 
 
 class Route(Model):
-    """A rule of what becomes of requests. All its conditions must hold; the first route of the list that matches wins."""
+    """A rule of what becomes of requests. All its conditions must hold; the first route that matches wins."""
 
     model_config = one_of(*GOALS)
     rules = (one_goal, one_path, one_rewriting, known_groups)
@@ -151,6 +151,11 @@ class Route(Model):
     strip_prefix: Bool = Field(
         default=False, description="true: path is taken off on the way to the instance: /api/v1 becomes /v1."
     )
-    rewrite: Rewrite | None = Field(
-        default=None, description="Another path for the instance. Left out: the client's."
-    )
+    rewrite: Rewrite | None = Field(default=None, description="Another path for the instance. Left out: the client's.")
+
+    @property
+    def chooses(self) -> bool:
+        """True when it does not take every request; a redirect without a path takes those that it would change."""
+        own = (self.methods, self.headers, self.query, self.clients)
+        away = self.redirect is not None and self.redirect.path is None
+        return away or any((self.host, self.path, self.path_exact, self.path_regex, *own))

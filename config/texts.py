@@ -56,7 +56,7 @@ def _route_path(path: str) -> str:
     if path.endswith("/*"):
         raise ValueError(f"must be written without *, since {path[:-2] or '/'} takes everything below it too")
     if _NEVER_COMPARED.search(path):
-        raise ValueError(f"must be written without '//', '/./', '/../' and '\\\\', which no path has when it is compared")
+        raise ValueError("must be written without '//', '/./', '/../' and a backslash: no path is compared with those")
     return path
 
 

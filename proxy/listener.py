@@ -71,6 +71,7 @@ class Listener:
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
+        self.answered = [0] * 6  # those that were answered here as they were to be, by the first digit of the status
         self.overflowed = 0  # connections refused for being one too many
         self._log = log
         self._name = str(bind)

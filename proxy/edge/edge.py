@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.edge.rewriting import stripped
+from proxy.edge.rewriting import rewritten, stripped
 
 if TYPE_CHECKING:
+    from proxy.edge.own_answers import Fixed, Redirect
+    from proxy.edge.rewriting import Rewriting
+    from proxy.edge.sides import Sides
     from proxy.http.answers import Answer
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
@@ -22,13 +25,20 @@ class Edge:
     """
 
     strip: bytes = b""  # what is taken off the beginning of the target on the way to the instance
+    own: Fixed | Redirect | None = None  # what answers every request, so that none is passed
+    sides: Sides | None = None  # the services between which a split shares requests
+    rewriting: Rewriting | None = None  # another path for the instance
 
     def answer(self, request: RequestHead, now: float) -> Answer | None:
         """Answer a request without an instance; None when one is to be asked."""
-        return None
+        return self.own.answer(request) if self.own is not None else None
 
     def passed(self, request: RequestHead, terms: Terms) -> Terms:
-        """Change the request as its instance is to have it, and return what holds for it."""
+        """Change the request as its instance is to have it, and return what holds for it. Raises BadMessageError."""
+        if self.sides is not None:
+            terms = self.sides.choose(request)
         if self.strip:
             request.line = stripped(request.method, request.target, self.strip)
+        if self.rewriting is not None:
+            request.line = rewritten(request, self.rewriting)
         return terms

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from proxy.http import answers
-from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody
+from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody, narrow
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
@@ -322,7 +322,12 @@ class Downstream(asyncio.Protocol):
         if listener.make_id is not None and not (request.request_id and listener.keeps_ids):
             request.request_id = listener.make_id()
         request.origin = self.origin
-        terms = listener.router.find(request)
+        try:
+            terms = listener.router.find(request)
+        except BadMessageError as error:
+            self.keep_alive = False
+            self._refuse(error.status, str(error), request)
+            return
         most = terms.body if terms is not None else NEVER
         body: BodyReader | None
         if request.length == 0:
@@ -358,7 +363,14 @@ class Downstream(asyncio.Protocol):
                 self.keep_alive = self.keep_alive and body is None
                 self._give(own, request)
                 return
-            terms = terms.edge.passed(request, terms)
+            try:
+                terms = terms.edge.passed(request, terms)
+                if terms.body < most:  # the service that it fell to takes less than another of its split
+                    narrow(body, request.length, len(content), terms.body)
+            except BadMessageError as error:
+                self.keep_alive = False
+                self._refuse(error.status, str(error), request)
+                return
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -405,6 +417,8 @@ class Downstream(asyncio.Protocol):
         """Answer by ourselves, without an instance."""
         if answer.error:
             self.listener.refused += 1
+        else:
+            self.listener.answered[answer.status // 100] += 1
         close = request is None or not self.keep_alive
         to_head = request is not None and request.method == b"HEAD"
         request_id = request.request_id if request is not None else b""

@@ -204,6 +204,8 @@ class Exchange(Dispatch):
             framed = content
         if self.service.adds:
             lines += self.service.added(request, endpoint)
+        if self.terms.cookie:
+            lines.append(self.terms.cookie)
         if status == 426 and (offered := tunnelled(response.upgrade)) and request.minor_version:
             lines.append(b"Connection: Upgrade\r\nUpgrade: " + b", ".join(offered))  # RFC 9110 15.5.22 wants it there
         if not self.request_whole:
@@ -253,6 +255,8 @@ class Exchange(Dispatch):
         assert endpoint is not None
         if self.service.adds:
             fields = [*fields, *self.service.added(request, endpoint)]
+        if self.terms.cookie:
+            fields = [*fields, self.terms.cookie]
         if endpoint.suspect:
             endpoint.answered_well()
         if self.marks is not None:

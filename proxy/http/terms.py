@@ -34,3 +34,4 @@ class Terms:
     timeouts: Timeouts = Timeouts()
     body: float = NEVER  # bytes that a request's body may have
     edge: Edge | None = None  # what else the route asks for; None for most
+    cookie: bytes = b""  # a field that the response gets, with the side of a split that the client is on
