@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from config.trusted import TrustedProxies
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 _NOBODY = TrustedProxies()
 _SCHEMES = (b"http", b"https")
 _VIA = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
+
+
+class Telling(Protocol):
+    """A request, as far as it tells of where it came from."""
+
+    @property
+    def forwarded(self) -> list[tuple[bytes, bytes]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +90,11 @@ class Origin:
             if elements:
                 yield b"Forwarded: " + b", ".join(elements)
 
-    def told(self, request: RequestHead) -> list[tuple[bytes, bytes]]:
+    def told(self, request: Telling) -> list[tuple[bytes, bytes]]:
         """Return what a request tells of where it came from, name and value, as far as that is believed."""
         return request.forwarded if self._trusted and request.forwarded else []
 
-    def scheme(self, request: RequestHead) -> bytes:
+    def scheme(self, request: Telling) -> bytes:
         """Return the scheme that the client used: what a trusted proxy says of it, else what we see."""
         told = [value.lower() for name, value in self.told(request) if name == b"x-forwarded-proto"]
         return told[-1] if told and told[-1] in _SCHEMES else _SCHEMES[self.secure]
