@@ -13,6 +13,7 @@ from config.balancing import Override, Sticky
 from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
+from config.header_rules import HEADER_RULES
 from config.logs import NAMED_FORMATS, AccessLog
 from config.model import EmbeddedRegistry
 from config.own_answers import FixedAnswer, Redirect
@@ -39,6 +40,8 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     for name, split in _mapping(data, "splits").items():
         yield from _broken(Split.rules, split, ("splits", name), (), unresolved)
         yield from _broken(SplitSticky.rules, split, ("splits", name), ("sticky",), unresolved)
+    for place, listener in enumerate(_list(data, "listeners")):
+        yield from _header_rules(listener, ("listeners", place), unresolved)
     yield from _clashing_binds(data)
     yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
@@ -104,6 +107,7 @@ def _unknown_services(data: Mapping[str, Any]) -> Iterator[Problem]:
     named: list[tuple[KeyPath, Any, str]] = []
     for place, route in enumerate(_list(data, "routes")):
         named += [(("routes", place, key), _at(route, (key,)), f"{key}s") for key in ("service", "split")]
+        named.append((("routes", place, "mirror", "service"), _at(route, ("mirror", "service")), "services"))
     for split, value in _mapping(data, "splits").items():
         shared = _at(value, ("services",))
         named += [(("splits", split, "services", name), name, "services") for name in shared or ()]
@@ -123,6 +127,7 @@ def _routes(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterato
         yield from _broken(Rewrite.rules, route, path, ("rewrite",), unresolved)
         yield from _broken(Redirect.rules, route, path, ("redirect",), unresolved)
         yield from _broken(FixedAnswer.rules, route, path, ("answer",), unresolved)
+        yield from _header_rules(route, path, unresolved)
 
 
 def _routes_twice(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
@@ -199,7 +204,13 @@ def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) ->
         yield from _source(discovery, whole, unresolved)
 
 
+def _header_rules(holder: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    for key, rules in HEADER_RULES:
+        yield from _broken(rules, holder, path, (key,), unresolved)
+
+
 def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    yield from _header_rules(service, path, unresolved)
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
     yield from _broken(BodyWanted.rules, service, path, ("health", "probe", "body"), unresolved)
     yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)

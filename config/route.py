@@ -9,6 +9,8 @@ from config.conditions import ConditionField, ConditionHeader, Method, Wanted
 from config.errors import listed
 from config.expressions import Expression, PathTemplate, unknown_group
 from config.frozen import FrozenMapping, Model, one_of
+from config.header_rules import HasHeaderRules
+from config.mirror import Mirror
 from config.own_answers import FixedAnswer, Redirect
 from config.texts import RouteHost, RoutePath, ServiceName
 from config.trusted import TrustedList
@@ -47,6 +49,13 @@ def one_rewriting(given: Mapping[str, Any]) -> str | None:
     if changes == ["rewrite"] and _key(given["rewrite"], "path") and not {"path", "path_exact"} & given.keys():
         return "has rewrite.path without path or path_exact, whose place it takes"
     return None
+
+
+def changes_what_an_instance_gets(given: Mapping[str, Any]) -> str | None:
+    """Want a mirror, and rules for the headers of requests, only where an instance is asked."""
+    own = next((key for key in ("redirect", "answer") if key in given), None)
+    idle = next((key for key in ("mirror", "request_headers") if given.get(key)), None)
+    return f"has {idle} with {own}, which no instance gets: leave it out" if own and idle else None
 
 
 def known_groups(given: Mapping[str, Any]) -> str | None:
@@ -99,11 +108,11 @@ class Rewrite(Model):
     )
 
 
-class Route(Model):
+class Route(HasHeaderRules):
     """A rule of what becomes of requests. All its conditions must hold; the first route that matches wins."""
 
     model_config = one_of(*GOALS)
-    rules = (one_goal, one_path, one_rewriting, known_groups)
+    rules = (one_goal, one_path, one_rewriting, changes_what_an_instance_gets, known_groups)
 
     host: RouteHost | None = Field(
         default=None,
@@ -152,6 +161,9 @@ class Route(Model):
         default=False, description="true: path is taken off on the way to the instance: /api/v1 becomes /v1."
     )
     rewrite: Rewrite | None = Field(default=None, description="Another path for the instance. Left out: the client's.")
+    mirror: Mirror | None = Field(
+        default=None, description="Another service that gets copies of the requests. Left out: none does."
+    )
 
     @property
     def chooses(self) -> bool:

@@ -24,7 +24,7 @@ class Entry:
     """A route as the table has it; `catalog` is the name of the catalog that it comes from, empty for the file's.
 
     `path` is an expression where `compare` is None. `wanted` is the route of the file, with all that catalogs do not
-    ask for. A route that leads to no service has none; of a split it has the first one.
+    ask for. A route that leads to no service has none; of a split it has the first one. `mirror` gets copies.
     """
 
     service: Service | None
@@ -35,6 +35,7 @@ class Entry:
     catalog: str = ""
     wanted: Route | None = None
     split: Split | None = None
+    mirror: Service | None = None
 
     @property
     def takes_all(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from config import levels
 from proxy.access_log.access_log import open_access_log
 from proxy.assemble.routes import own_routes, router_of
+from proxy.edge.header_rules import compiled
 from proxy.http.forwarding import Forwarding
 from proxy.listener import Listener, ListenerOptions
 from proxy.settings import head_limits_of, timeouts_of
@@ -70,5 +71,6 @@ def _listener(config: Config, wanted: keys.Listener, routes: Sequence[Entry], lo
         connections=limits.connections,
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
+        response_rules=compiled(wanted.response_headers),
     )
     return Listener(wanted.bind, router_of(config, wanted, routes), options, log)

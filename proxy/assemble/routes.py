@@ -12,6 +12,8 @@ from config import levels
 from config.expressions import pieces_of
 from proxy.conditions import Clients, Conditions, Field
 from proxy.edge.edge import Edge
+from proxy.edge.header_rules import compiled
+from proxy.edge.mirror import Mirror
 from proxy.edge.own_answers import Fixed, Redirect
 from proxy.edge.rewriting import InPlaceOf, Replaced
 from proxy.edge.sides import Sides
@@ -23,14 +25,14 @@ from proxy.splits import Split
 from proxy.table import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from config import listener as listener_keys
     from config import own_answers, route
     from config import split as split_keys
     from config.conditions import Wanted
+    from config.header_rules import HasHeaderRules
     from config.model import Config
-    from config.service import Settings
     from proxy.edge.rewriting import Rewriting
     from proxy.service import Service
 
@@ -73,67 +75,96 @@ def _entry(wanted: route.Route, services: Mapping[str, Service], splits: Mapping
         path, compare = wanted.path_exact, Compare.WHOLE
     elif wanted.path_regex is not None:
         path, compare = wanted.path_regex, None
-    return Entry(service, wanted.host or "", path, compare, wanted=wanted, split=split)
+    mirror = services[wanted.mirror.service] if wanted.mirror is not None else None
+    return Entry(service, wanted.host or "", path, compare, wanted=wanted, split=split, mirror=mirror)
 
 
 def router_of(config: Config, listener: listener_keys.Listener, entries: Sequence[Entry]) -> Router[Terms]:
     """Make the router of a listener."""
-    settings = {catalog.name: catalog.settings for catalog in config.catalogs}
-    known: dict[tuple[str, str], Terms] = {}
+    maker = _Maker(config, listener)
+    return Router([maker.made(entry) for entry in entries])
 
-    def plain_terms(service: Service, catalog: str, strip: str = "") -> Terms:
+
+class _Maker:
+    """Makes the routes of one listener."""
+
+    def __init__(self, config: Config, listener: listener_keys.Listener) -> None:
+        self._config = config
+        self._listener = listener
+        self._catalogs = {catalog.name: catalog.settings for catalog in config.catalogs}
+        self._known: dict[tuple[str, str], Terms] = {}
+
+    def made(self, entry: Entry) -> Route[Terms]:
+        """Make a route."""
+        host, path, compare = entry.host.encode(), entry.path.encode(), entry.compare
+        wanted = entry.wanted
+        if wanted is None:
+            assert entry.service is not None
+            assert compare is not None
+            return Route(self._terms(entry.service, None, entry.catalog, entry.strip), host, path, compare)
+        own = _own(wanted)
+        goal = self._goal(entry, wanted, own)
+        conditions = _conditions(wanted, own)
+        if compare is None:
+            return Route(goal, host, expression=re.compile(path), conditions=conditions)
+        return Route(goal, host, path, compare, conditions=conditions)
+
+    def _goal(self, entry: Entry, wanted: route.Route, own: Fixed | Redirect | None) -> Terms:
+        rewriting, mirror = _rewriting(wanted), self._mirror(entry, wanted)
+        if entry.split is not None:
+            terms = {name: self._terms(service, wanted) for name, service in entry.split.services.items()}
+            first = next(iter(terms.values()))
+            edge = Edge(sides=Sides(entry.split, terms), rewriting=rewriting, mirror=mirror)
+            return replace(first, body=max(one.body for one in terms.values()), edge=edge)
+        if own is not None:
+            nobody = cast("Service", None)  # its edge answers every request, and lets none pass to a service
+            limits = levels.limits(self._config, self._listener)
+            edge = Edge(own=own, own_rules=compiled(wanted.response_headers))
+            return Terms(nobody, body=limits.body or NEVER, edge=edge)
+        assert entry.service is not None
+        goal = self._terms(entry.service, wanted)
+        if rewriting is not None or mirror is not None:
+            goal = replace(goal, edge=Edge(rewriting=rewriting, mirror=mirror))
+        return goal
+
+    def _terms(self, service: Service, wanted: HasHeaderRules | None, catalog: str = "", strip: str = "") -> Terms:
         """Return the terms of a service, the same for all routes that ask for nothing else."""
-        found = known.get((service.name, strip))
+        config, listener = self._config, self._listener
+        plain = wanted is None or compiled(wanted.request_headers) is compiled(wanted.response_headers) is None
+        found = self._known.get((service.name, strip)) if plain else None
         if found is None:
-            wanted = settings[catalog] if catalog else config.services[service.name]
-            found = known[service.name, strip] = _terms(config, listener, service, wanted)
-            if strip:
-                found = known[service.name, strip] = replace(found, edge=Edge(strip.encode()))
+            settings = self._catalogs[catalog] if catalog else config.services[service.name]
+            ruling = [level for level in (listener, wanted, settings) if level is not None]
+            request_rules = compiled(*(level.request_headers for level in ruling))
+            found = Terms(
+                service,
+                timeouts_of(levels.timeouts(config, listener, settings), levels.retries(config, settings)),
+                levels.limits(config, listener, settings).body or NEVER,
+                Edge(strip.encode()) if strip or request_rules is not None else None,
+                request_rules=request_rules,
+                response_rules=compiled(*(level.response_headers for level in reversed(ruling))),
+                own_rules=compiled(wanted.response_headers) if wanted is not None else None,
+            )
+            if plain:
+                self._known[service.name, strip] = found
         return found
 
-    return Router([_route(config, listener, entry, plain_terms) for entry in entries])
-
-
-def _terms(config: Config, listener: listener_keys.Listener, service: Service, wanted: Settings) -> Terms:
-    return Terms(
-        service,
-        timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
-        levels.limits(config, listener, wanted).body or NEVER,
-    )
-
-
-def _route(
-    config: Config,
-    listener: listener_keys.Listener,
-    entry: Entry,
-    plain_terms: Callable[..., Terms],
-) -> Route[Terms]:
-    host, path, compare = entry.host.encode(), entry.path.encode(), entry.compare
-    wanted = entry.wanted
-    if wanted is None:
-        assert entry.service is not None
-        assert compare is not None
-        return Route(plain_terms(entry.service, entry.catalog, entry.strip), host, path, compare)
-    own = _own(wanted)
-    rewriting = _rewriting(wanted)
-    if entry.split is not None:
-        terms = {name: plain_terms(service, "") for name, service in entry.split.services.items()}
-        first = next(iter(terms.values()))
-        edge: Edge | None = Edge(sides=Sides(entry.split, terms), rewriting=rewriting)
-        goal = replace(first, body=max(one.body for one in terms.values()), edge=edge)
-    elif own is not None:
-        nobody = cast("Service", None)  # its edge answers every request, and lets none pass to a service
-        limits = levels.limits(config, listener)
-        goal = Terms(nobody, body=limits.body or NEVER, edge=Edge(own=own))
-    else:
-        assert entry.service is not None
-        goal = plain_terms(entry.service, "")
-        if rewriting is not None:
-            goal = replace(goal, edge=Edge(rewriting=rewriting))
-    conditions = _conditions(wanted, own)
-    if compare is None:
-        return Route(goal, host, expression=re.compile(path), conditions=conditions)
-    return Route(goal, host, path, compare, conditions=conditions)
+    def _mirror(self, entry: Entry, wanted: route.Route) -> Mirror | None:
+        mirror = wanted.mirror
+        if mirror is None:
+            return None
+        assert entry.mirror is not None
+        entry.mirror.copies.wanted = True
+        settings = self._config.services[mirror.service]
+        return Mirror(
+            entry.mirror,
+            random.Random().random,
+            mirror.share,
+            mirror.in_flight,
+            mirror.max_body,
+            mirror.timeout,
+            compiled(self._listener.request_headers, wanted.request_headers, settings.request_headers),
+        )
 
 
 def _conditions(wanted: route.Route, own: Fixed | Redirect | None) -> Conditions | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from proxy.edge.rewriting import rewritten, stripped
+from proxy.edge.ruled_origin import apply_rules
 
 if TYPE_CHECKING:
+    from proxy.edge.header_rules import HeaderRules
+    from proxy.edge.mirror import Mirror
     from proxy.edge.own_answers import Fixed, Redirect
     from proxy.edge.rewriting import Rewriting
     from proxy.edge.sides import Sides
@@ -28,10 +31,15 @@ class Edge:
     own: Fixed | Redirect | None = None  # what answers every request, so that none is passed
     sides: Sides | None = None  # the services between which a split shares requests
     rewriting: Rewriting | None = None  # another path for the instance
+    own_rules: HeaderRules | None = None  # for the headers of what it answers itself
+    mirror: Mirror | None = None  # who gets a copy of what has passed
 
     def answer(self, request: RequestHead, now: float) -> Answer | None:
         """Answer a request without an instance; None when one is to be asked."""
-        return self.own.answer(request) if self.own is not None else None
+        if self.own is None:
+            return None
+        answer = self.own.answer(request)
+        return answer if self.own_rules is None else replace(answer, rules=self.own_rules)
 
     def passed(self, request: RequestHead, terms: Terms) -> Terms:
         """Change the request as its instance is to have it, and return what holds for it. Raises BadMessageError."""
@@ -41,4 +49,6 @@ class Edge:
             request.line = stripped(request.method, request.target, self.strip)
         if self.rewriting is not None:
             request.line = rewritten(request, self.rewriting)
+        if terms.request_rules is not None:
+            apply_rules(request, terms.request_rules, terms.service.name)
         return terms

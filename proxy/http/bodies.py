@@ -21,7 +21,7 @@ _TRAILER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[\t -~\x8
 _NOT_IN_TRAILERS = frozenset(
     b"""transfer-encoding content-length host connection trailer te upgrade expect authorization cookie set-cookie
     content-encoding content-type content-range forwarded x-real-ip x-request-id keep-alive proxy-connection via
-    proxy proxy-authorization proxy-authenticate http2-settings max-forwards""".split()
+    proxy proxy-authorization proxy-authenticate http2-settings max-forwards x-pointsman-mirror""".split()
 )
 
 

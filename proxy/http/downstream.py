@@ -21,6 +21,7 @@ from proxy.http.terms import NEVER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.edge.mirror import Kept
     from proxy.http.answers import Answer
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
@@ -71,7 +72,7 @@ class Downstream(asyncio.Protocol):
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
         self._exchange: Exchange | None = None
-        self._body: BodyReader | None = None  # of the present request, until it is whole
+        self._body: BodyReader | Kept | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._ahead = b""  # arrived, not looked at
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
@@ -329,7 +330,7 @@ class Downstream(asyncio.Protocol):
             self._refuse(error.status, str(error), request)
             return
         most = terms.body if terms is not None else NEVER
-        body: BodyReader | None
+        body: BodyReader | Kept | None
         if request.length == 0:
             body, content, trailers, whole = None, b"", b"", True
             self._ahead = data[end + 4 :]
@@ -363,6 +364,7 @@ class Downstream(asyncio.Protocol):
                 self.keep_alive = self.keep_alive and body is None
                 self._give(own, request)
                 return
+            mirror = terms.edge.mirror
             try:
                 terms = terms.edge.passed(request, terms)
                 if terms.body < most:  # the service that it fell to takes less than another of its split
@@ -371,6 +373,8 @@ class Downstream(asyncio.Protocol):
                 self.keep_alive = False
                 self._refuse(error.status, str(error), request)
                 return
+            if mirror is not None:
+                body = self._body = mirror.taken(request, content, trailers, body)
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -389,7 +393,7 @@ class Downstream(asyncio.Protocol):
             self._head_begun = True
             self.deadline = time.monotonic() + self.listener.timeouts.request_head
 
-    def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
+    def _read_body(self, exchange: Exchange, body: BodyReader | Kept, data: bytes) -> None:
         try:
             content = body.feed(data)
         except BadMessageError as error:
@@ -420,9 +424,7 @@ class Downstream(asyncio.Protocol):
         else:
             self.listener.answered[answer.status // 100] += 1
         close = request is None or not self.keep_alive
-        to_head = request is not None and request.method == b"HEAD"
-        request_id = request.request_id if request is not None else b""
-        text = answer.written(close=close, to_head=to_head, request_id=request_id)
+        text = answer.written(close=close, request=request, rules=self.listener.response_rules)
         if self.marks is not None:
             self.listener.log_refusal(self.origin, request, answer.status, answer.error)
         self.transport.write(text)

@@ -90,6 +90,10 @@ class Origin:
             if elements:
                 yield b"Forwarded: " + b", ".join(elements)
 
+    def tell(self, lines: list[bytes], request: RequestHead) -> None:
+        """Say in a head where its request came from; the head is the request line, Host and what the client sent."""
+        lines.extend(self.fields(request))
+
     def told(self, request: Telling) -> list[tuple[bytes, bytes]]:
         """Return what a request tells of where it came from, name and value, as far as that is believed."""
         return request.forwarded if self._trusted and request.forwarded else []
