@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,7 @@ from tests.proxy.http.test_upgrades import SWITCHING, WEBSOCKET
 
 if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
+    from tests.servers.debian import DebianProgram
 
 GET = b"GET /a HTTP/1.1\r\nHost: shop\r\nX-A: a\r\nX-B: b\r\n\r\n"
 OURS = b'for=127.0.0.1;host="shop";proto=http'
@@ -248,3 +250,30 @@ async def test_routes_without_rules_are_asked_for_nothing() -> None:
         terms = world.application.listeners[0].router.find(cast("RequestHead", None))
         assert terms is not None
         assert (terms.edge, terms.adds, terms.request_rules, terms.response_rules) == (None, False, None, None)
+
+
+async def test_a_client_of_http_1_0_that_names_no_host() -> None:
+    async with through({"request_headers": {"set": {"X-A": "{host}."}}, "response_headers": {"set": HSTS}}) as world:
+        client, instance = await world.asking(b"GET / HTTP/1.0\r\n\r\n")
+        asked = await instance.through()
+        assert (fields(asked, b"x-a"), fields(asked, b"x-forwarded-host")) == ([b"."], [])
+        await instance.send(OK)
+        assert await client.rest() == (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nStrict-Transport-Security: max-age=31536000\r\n"
+            b"Connection: close\r\n" + VIA + b"ok"
+        )
+
+
+async def test_with_curl(curl: DebianProgram) -> None:
+    listener = {**LISTENER, "response_headers": {"set": HSTS, "remove": ["X-Powered-By"]}}
+    async with through({"request_headers": {"set": {"X-A": "{host}."}}}, listeners=[listener]) as world:
+        words = ("-sS", "-i", "-H", "X-A: forged", world.pointsman.url)
+        running = asyncio.create_task(asyncio.to_thread(curl.run, *words, timeout=10))
+        instance = await world.instances["web"].accept()
+        asked = await instance.through()
+        assert fields(asked, b"x-a") == [world.pointsman.url.removeprefix("http://").encode() + b"."]
+        await instance.send(OK.replace(b"\r\n\r\n", b"\r\nX-Powered-By: php\r\nx-powered-by: more\r\n\r\n"))
+        told = await running
+        assert told.returncode == 0
+        assert fields(told.stdout, b"strict-transport-security") == [b"max-age=31536000"]
+        assert fields(told.stdout, b"x-powered-by") == []
