@@ -1,4 +1,6 @@
 """What may happen to a request before an instance is asked, where its route wants more than to pass it on.
 
 edge.py         all of it, in its order                   rewriting.py   another path for the instance
+own_answers.py  redirects, fixed answers              templates.py   what is put together of groups
+sides.py        the services of a split
 """
