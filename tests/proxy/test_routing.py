@@ -189,10 +189,11 @@ async def test_a_split_is_shared_by_weight_and_changed_live() -> None:
         assert sum(listed["splits"][0]["requests"].values()) == 120
         _, events = await pointsman.admin("/api/v1/events?service=split:new")
         assert [event["kind"] for event in events["events"]] == ["reweighed", "reweighed"]
-        for wrong in (
+        mistakes: tuple[Any, ...] = (
             {}, [], {"services": {}}, {"services": {"x": 1}}, {"services": {"web": -1}}, {"services": {"web": True}},
             {"services": {"web": 0, "canary": 0}}, {"services": {"web": 1}, "x": 1}, {"services": {"web": 1.5}},
-        ):  # fmt: skip
+        )  # fmt: skip
+        for wrong in mistakes:
             assert (await patch(pointsman, wrong))[0] == 400, wrong
         assert (await patch(pointsman, {"services": {"web": 1}}, headers={"Origin": "http://x"}))[0] == 403
         assert pointsman.application.splits["new"].weights == {"web": 7, "canary": 7}
