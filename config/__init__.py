@@ -19,6 +19,10 @@ From the inside out:
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
 - `listener`, `route`, `service`, `health`  the keys of each
+- `header_rules`  what is taken out of headers and put in, at three levels
+- `mirror`      who gets copies of a route's requests
+- `conditions`, `own_answers`, `split`  what a route may want of a request, and what else than a service it may lead to
+- `expressions` regular expressions that nobody can make slow, and what is put together of their groups
 - `model`       the top of the file; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`

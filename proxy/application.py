@@ -12,6 +12,7 @@ from discovery.embedded.server import RegistryServer
 from proxy.admin import Admin
 from proxy.assemble.catalogs import make_catalogs
 from proxy.assemble.listeners import access_log, make_listeners
+from proxy.assemble.routes import make_splits
 from proxy.assemble.services import make_services, state_folder
 from proxy.journal import Journal
 from proxy.registrations import Registrations
@@ -41,9 +42,10 @@ class Application:
         self.state = state_folder(config)
         self.services = make_services(config, self.journal, self.state)
         self.access_log = access_log(config)
-        self.listeners = make_listeners(config, self.services, self.access_log)
+        self.splits = make_splits(config, self.services)
+        self.listeners = make_listeners(config, self.services, self.access_log, self.splits)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
-        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal)
+        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal, self.splits)
         self.draining = False
         self.died = ""  # the part of us that died, and of what
         self._end = asyncio.Event()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
+    from proxy.edge.header_rules import HeaderRules
     from proxy.http.exchange import Exchange
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
@@ -47,6 +48,7 @@ class ListenerOptions:
     connections: int = 0
     connections_per_client: int = 0
     requests_per_connection: int = 0
+    response_rules: HeaderRules | None = None  # for the headers of our own answers
 
 
 class Listener:
@@ -61,6 +63,7 @@ class Listener:
         self.limits = options.limits
         self.timeouts = options.timeouts
         self.forwarding = options.forwarding
+        self.response_rules = options.response_rules
         self.requests_per_connection = options.requests_per_connection
         self.reader = RequestReader(
             options.limits, allow_connect=options.allow_connect, allow_trace=options.allow_trace
@@ -71,6 +74,7 @@ class Listener:
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
+        self.answered = [0] * 6  # those that were answered here as they were to be, by the first digit of the status
         self.overflowed = 0  # connections refused for being one too many
         self._log = log
         self._name = str(bind)

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from proxy.http import answers
-from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody
+from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody, narrow
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
@@ -21,6 +21,7 @@ from proxy.http.terms import NEVER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.edge.mirror import Kept
     from proxy.http.answers import Answer
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
@@ -71,7 +72,7 @@ class Downstream(asyncio.Protocol):
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
         self._exchange: Exchange | None = None
-        self._body: BodyReader | None = None  # of the present request, until it is whole
+        self._body: BodyReader | Kept | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._ahead = b""  # arrived, not looked at
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
@@ -322,9 +323,14 @@ class Downstream(asyncio.Protocol):
         if listener.make_id is not None and not (request.request_id and listener.keeps_ids):
             request.request_id = listener.make_id()
         request.origin = self.origin
-        terms = listener.router.find(request)
+        try:
+            terms = listener.router.find(request)
+        except BadMessageError as error:
+            self.keep_alive = False
+            self._refuse(error.status, str(error), request)
+            return
         most = terms.body if terms is not None else NEVER
-        body: BodyReader | None
+        body: BodyReader | Kept | None
         if request.length == 0:
             body, content, trailers, whole = None, b"", b"", True
             self._ahead = data[end + 4 :]
@@ -358,7 +364,17 @@ class Downstream(asyncio.Protocol):
                 self.keep_alive = self.keep_alive and body is None
                 self._give(own, request)
                 return
-            terms = terms.edge.passed(request, terms)
+            mirror = terms.edge.mirror
+            try:
+                terms = terms.edge.passed(request, terms)
+                if terms.body < most:  # the service that it fell to takes less than another of its split
+                    narrow(body, request.length, len(content), terms.body)
+            except BadMessageError as error:
+                self.keep_alive = False
+                self._refuse(error.status, str(error), request)
+                return
+            if mirror is not None:
+                body = self._body = mirror.taken(request, content, trailers, body)
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -377,7 +393,7 @@ class Downstream(asyncio.Protocol):
             self._head_begun = True
             self.deadline = time.monotonic() + self.listener.timeouts.request_head
 
-    def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
+    def _read_body(self, exchange: Exchange, body: BodyReader | Kept, data: bytes) -> None:
         try:
             content = body.feed(data)
         except BadMessageError as error:
@@ -405,10 +421,10 @@ class Downstream(asyncio.Protocol):
         """Answer by ourselves, without an instance."""
         if answer.error:
             self.listener.refused += 1
+        else:
+            self.listener.answered[answer.status // 100] += 1
         close = request is None or not self.keep_alive
-        to_head = request is not None and request.method == b"HEAD"
-        request_id = request.request_id if request is not None else b""
-        text = answer.written(close=close, to_head=to_head, request_id=request_id)
+        text = answer.written(close=close, request=request, rules=self.listener.response_rules)
         if self.marks is not None:
             self.listener.log_refusal(self.origin, request, answer.status, answer.error)
         self.transport.write(text)

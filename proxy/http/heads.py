@@ -110,6 +110,19 @@ class RequestHead:
         length = len(start)
         return next((field[length:].strip() for field in self.fields if field[:length].lower() == start), b"")
 
+    def values(self, name: bytes) -> list[bytes]:
+        """Return the values of all fields of this name, in lower case, as far as a client's word on them is taken."""
+        if name == b"host":
+            return [self.authority] if self.authority else []
+        if name == b"upgrade":
+            return list(self.upgrade)
+        start = name + b":"
+        length = len(start)
+        found = [field[length:].strip() for field in self.fields if field[:length].lower() == start]
+        if not found and self.forwarded:
+            found = [value for told, value in self.origin.told(self) if told == name]
+        return found
+
     @property
     def switches(self) -> bool:
         """True when the connection may become a tunnel; until it does, nothing may follow the request."""
