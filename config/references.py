@@ -99,10 +99,11 @@ def _unknown_services(data: Mapping[str, Any]) -> Iterator[Problem]:
     if not isinstance(services, dict):
         return
     for place, route in enumerate(_list(data, "routes")):
-        name = route.get("service") if isinstance(route, dict) else None
-        if isinstance(name, str) and name not in services:
-            hint = suggest(name, services, "there are")
-            yield Problem(("routes", place, "service"), f"there is no {show(name)} under services", hint)
+        for steps in (("service",), ("forward_auth", "service")):
+            name = _at(route, steps)
+            if isinstance(name, str) and name not in services:
+                hint = suggest(name, services, "there are")
+                yield Problem(("routes", place, *steps), f"there is no {show(name)} under services", hint)
 
 
 def _routes_twice(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:

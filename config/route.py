@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from config.frozen import Model
+from config.guards import RouteGuards
 from config.texts import RouteHost, RoutePath, ServiceName
 
 
-class Route(Model):
+class Route(RouteGuards):
     """A rule from requests to a service. The first route of the list that matches wins."""
 
     host: RouteHost | None = Field(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from discovery.consul.wishes import Wish
+    from proxy.edge.guard import Guard
     from proxy.service import Service
 
 MOST = 20_000  # routes of catalogs
@@ -27,6 +28,7 @@ class Entry:
     compare: Compare = Compare.SEGMENTS
     strip: str = ""
     catalog: str = ""
+    guard: Guard | None = None  # what the route wants of a request before it passes
 
 
 def arrange(

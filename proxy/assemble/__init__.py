@@ -2,4 +2,5 @@
 
 services.py     a service, and the keepers that feed it       listeners.py   a listener, its routes, the access log
 catalogs.py     services that a registry lists by itself      checks.py      mistakes that only the parts know of
+guards.py       what stands before listeners and routes
 """

@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 
     from config import model as keys
     from discovery.instance import Instance, Snapshot
+    from proxy.assemble.guards import Guards
     from proxy.journal import Journal
     from proxy.listener import Listener
     from proxy.table import Entry
 
 
 def make_catalogs(
-    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal
+    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal, guards: Guards
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
 
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries)
+            listener.router = router_of(config, wanted, entries, guards)
 
-    whole = Catalogs(own_routes(config, services), services, install)
+    whole = Catalogs(own_routes(config, services, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
+from proxy.assemble.guards import Guards
 from proxy.edge.edge import Edge
+from proxy.edge.guard import Guard
 from proxy.http.forwarding import Forwarding
 from proxy.http.terms import NEVER, Terms
 from proxy.listener import Listener, ListenerOptions
@@ -46,12 +49,17 @@ def access_log(config: Config) -> AccessLog | None:
         raise AccessLogError(f"access_log.path: {error.strerror}") from error
 
 
-def make_listeners(config: Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
-    """Make the listeners, not bound yet."""
-    return [_listener(config, wanted, services, log) for wanted in config.listeners]
+def make_listeners(
+    config: Config, services: dict[str, Service], log: AccessLog | None, guards: Guards | None = None
+) -> list[Listener]:
+    """Make the listeners, not bound yet. Raises UsersFileError."""
+    guards = guards or Guards(services)
+    return [_listener(config, wanted, services, log, guards) for wanted in config.listeners]
 
 
-def _listener(config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None) -> Listener:
+def _listener(
+    config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None, guards: Guards
+) -> Listener:
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
     options = ListenerOptions(
@@ -69,28 +77,38 @@ def _listener(config: Config, wanted: keys.Listener, services: dict[str, Service
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
     )
-    return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log)
+    routes = own_routes(config, services, guards)
+    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log)
+    listener.access, listener.rate_limits = guards.of_listener(wanted)
+    return listener
 
 
-def own_routes(config: Config, services: Mapping[str, Service]) -> tuple[Entry, ...]:
-    """Return the routes of the file."""
-    return tuple(Entry(services[route.service], route.host or "", route.path or "") for route in config.routes)
+def own_routes(config: Config, services: Mapping[str, Service], guards: Guards) -> tuple[Entry, ...]:
+    """Return the routes of the file. Raises UsersFileError."""
+    return tuple(
+        Entry(services[route.service], route.host or "", route.path or "", guard=guards.of_route(route))
+        for route in config.routes
+    )
 
 
-def router_of(config: Config, listener: keys.Listener, entries: Sequence[Entry]) -> Router[Terms]:
+def router_of(config: Config, listener: keys.Listener, entries: Sequence[Entry], guards: Guards) -> Router[Terms]:
+    _, limits = guards.of_listener(listener)
+    of_all = Guard("", listener_limits=limits) if limits is not None else None
     settings = {catalog.name: catalog.settings for catalog in config.catalogs}
-    terms: dict[tuple[str, str], Terms] = {}
+    terms: dict[tuple[str, str, Guard | None], Terms] = {}
 
     def goal(entry: Entry) -> Terms:
         service = entry.service
-        found = terms.get((service.name, entry.strip))
+        found = terms.get((service.name, entry.strip, entry.guard))
         if found is None:
             wanted = settings[entry.catalog] if entry.catalog else config.services[service.name]
-            found = terms[service.name, entry.strip] = Terms(
+            own = entry.guard
+            guard = replace(own, listener_limits=limits) if own is not None and limits is not None else own or of_all
+            found = terms[service.name, entry.strip, own] = Terms(
                 service,
                 timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
                 levels.limits(config, listener, wanted).body or NEVER,
-                Edge(entry.strip.encode()) if entry.strip else None,
+                Edge(entry.strip.encode(), guard) if entry.strip or guard is not None else None,
             )
         return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from proxy.edge.rewriting import stripped
 
 if TYPE_CHECKING:
+    from proxy.edge.guard import Guard
     from proxy.http.answers import Answer
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
@@ -22,6 +23,7 @@ class Edge:
     """
 
     strip: bytes = b""  # what is taken off the beginning of the target on the way to the instance
+    guard: Guard | None = None  # what decides whether a request may pass at all; it is asked before the rest
 
     def answer(self, request: RequestHead, now: float) -> Answer | None:
         """Answer a request without an instance; None when one is to be asked."""

@@ -8,7 +8,9 @@ import select
 import time
 from typing import TYPE_CHECKING, cast
 
+from proxy.edge.admission import Admission
 from proxy.http import answers
+from proxy.http.answers import Answer
 from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.exchange import Exchange
@@ -21,9 +23,10 @@ from proxy.http.terms import NEVER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.http.answers import Answer
+    from proxy.edge.guard import Guard
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
+    from proxy.http.terms import Terms
     from proxy.listener import Listener
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
@@ -70,7 +73,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.expires = NEVER
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | None = None  # or an Admission, which stands in for it
         self._body: BodyReader | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._ahead = b""  # arrived, not looked at
@@ -93,8 +96,8 @@ class Downstream(asyncio.Protocol):
         self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"))
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
-        if refusal:
-            self._refuse(503, refusal)
+        if refusal is not None:
+            self._give(refusal, None)
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of what the client sends."""
@@ -187,6 +190,26 @@ class Downstream(asyncio.Protocol):
     def log(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
         """Write the access log's line of an exchange that has ended."""
         self.listener.log_exchange(exchange, status, downstream_end, upstream_end, error)
+
+    # From an admission.
+
+    def admitted(self, admission: Admission, answer: Answer | None) -> None:
+        """Go on with a request that may pass, or give the client the answer that it gets instead."""
+        self._exchange = None
+        self.expires = NEVER
+        request, terms, now = admission.request, admission.terms, time.monotonic()
+        if terms.edge is not None:
+            answer = answer or terms.edge.answer(request, now)
+            terms = terms.edge.passed(request, terms) if answer is None else terms
+        if answer is not None:
+            self.keep_alive = self.keep_alive and admission.request_whole
+            self._give(answer, request, admission.started)
+            return
+        exchange = self._exchange = Exchange(self, request, terms, now)
+        exchange.begin(*admission.content)
+        if self._exchange is exchange:
+            admission.hand_over(exchange)
+            self.steer()
 
     # From the listener.
 
@@ -350,9 +373,14 @@ class Downstream(asyncio.Protocol):
             return
         if terms is None:
             self.keep_alive = self.keep_alive and body is None
-            self._refuse(404, "no route matches this host and path", request)
+            limits = listener.rate_limits
+            own = limits.refuses(request, now) if limits is not None else None
+            self._give(own or answers.refusal(404, "no route matches this host and path"), request)
             return
         if terms.edge is not None:
+            guard = terms.edge.guard
+            if guard is not None and self._guarded(guard, request, terms, now, content, whole, trailers):
+                return
             own = terms.edge.answer(request, now)
             if own is not None:
                 self.keep_alive = self.keep_alive and body is None
@@ -376,6 +404,26 @@ class Downstream(asyncio.Protocol):
         elif not self._head_begun:
             self._head_begun = True
             self.deadline = time.monotonic() + self.listener.timeouts.request_head
+
+    def _guarded(
+        self, guard: Guard, request: RequestHead, terms: Terms, now: float, content: bytes, whole: bool, trailers: bytes
+    ) -> bool:
+        """Give the guard's answer, or wait until it has one; false when the request may pass at once."""
+        verdict = guard.judge(request, now)
+        if not verdict:
+            return False
+        if isinstance(verdict, Answer):
+            self.keep_alive = self.keep_alive and whole
+            self._give(verdict, request)
+            return True
+        admission = Admission(self, request, terms, now, verdict)
+        self._exchange = cast("Exchange", admission)
+        admission.begin(content, whole, trailers)
+        if self._body is not None and self._exchange is not None:
+            self._bounded = True
+            self.transport.set_protocol(Bounded(self))
+            self.steer()
+        return True
 
     def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
         try:
@@ -401,7 +449,7 @@ class Downstream(asyncio.Protocol):
         """Answer by ourselves; what cannot be understood, or is not read to its end, ends the connection."""
         self._give(answers.refusal(status, error), request)
 
-    def _give(self, answer: Answer, request: RequestHead | None) -> None:
+    def _give(self, answer: Answer, request: RequestHead | None, started: float = 0.0) -> None:
         """Answer by ourselves, without an instance."""
         if answer.error:
             self.listener.refused += 1
@@ -410,7 +458,7 @@ class Downstream(asyncio.Protocol):
         request_id = request.request_id if request is not None else b""
         text = answer.written(close=close, to_head=to_head, request_id=request_id)
         if self.marks is not None:
-            self.listener.log_refusal(self.origin, request, answer.status, answer.error)
+            self.listener.log_refusal(self.origin, request, answer.status, answer.error, started)
         self.transport.write(text)
         if close:
             self._linger()
