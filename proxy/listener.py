@@ -216,9 +216,8 @@ class Listener:
         record.request, record.status, record.error = request, status, error
         record.request_id = request.request_id.decode() if request is not None else ""
         record.user = request.user if request is not None else b""
-        record.downstream_end = (
-            end or {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
-        )
+        ended = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        record.downstream_end = end or ended
         log.write(record)
 
     def _refuse(self, client: Downstream, status: int, reason: str) -> Answer:
