@@ -44,7 +44,8 @@ MISTAKES = {
         "forward_auth.timeout: must be more than 0s; this wait cannot be without an end"
     ),
     "forward_auth: {service: web, path: check}": (
-        "forward_auth.path: must be a path such as /healthz, which begins with / and holds no spaces or '#', not 'check'"
+        "forward_auth.path: must be a path such as /healthz, which begins with / and holds no spaces or '#', "
+        "not 'check'"
     ),
 }
 
