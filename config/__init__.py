@@ -18,6 +18,9 @@ From the inside out:
 - `register`    the provider's side: what this process registers, and where
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
+- `guards`      what stands before a listener or a route: lists of addresses, and the keys of the next three
+- `rate_limit`, `basic_auth`, `forward_auth`  the keys of each
+- `own_fields`  the headers that pointsman itself has the say on
 - `listener`, `route`, `service`, `health`  the keys of each
 - `header_rules`  what is taken out of headers and put in, at three levels
 - `mirror`      who gets copies of a route's requests

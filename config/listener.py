@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from config.guards import ListenerGuards
 from config.header_rules import HasHeaderRules
 from config.traffic import ListenerLimits, ListenerTimeouts
 from config.trusted import TrustedList
@@ -21,7 +22,7 @@ FORWARDED_TEXT = (
 )
 
 
-class Listener(HasHeaderRules):
+class Listener(HasHeaderRules, ListenerGuards):
     """An address on which requests are accepted."""
 
     bind: BindText = Field(

@@ -107,7 +107,8 @@ def _unknown_services(data: Mapping[str, Any]) -> Iterator[Problem]:
     named: list[tuple[KeyPath, Any, str]] = []
     for place, route in enumerate(_list(data, "routes")):
         named += [(("routes", place, key), _at(route, (key,)), f"{key}s") for key in ("service", "split")]
-        named.append((("routes", place, "mirror", "service"), _at(route, ("mirror", "service")), "services"))
+        for asked in ("mirror", "forward_auth"):
+            named.append((("routes", place, asked, "service"), _at(route, (asked, "service")), "services"))
     for split, value in _mapping(data, "splits").items():
         shared = _at(value, ("services",))
         named += [(("splits", split, "services", name), name, "services") for name in shared or ()]

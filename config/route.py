@@ -9,6 +9,7 @@ from config.conditions import ConditionField, ConditionHeader, Method, Wanted
 from config.errors import listed
 from config.expressions import Expression, PathTemplate, unknown_group
 from config.frozen import FrozenMapping, Model, one_of
+from config.guards import RouteGuards
 from config.header_rules import HasHeaderRules
 from config.mirror import Mirror
 from config.own_answers import FixedAnswer, Redirect
@@ -108,7 +109,7 @@ class Rewrite(Model):
     )
 
 
-class Route(HasHeaderRules):
+class Route(HasHeaderRules, RouteGuards):
     """A rule of what becomes of requests. All its conditions must hold; the first route that matches wins."""
 
     model_config = one_of(*GOALS)

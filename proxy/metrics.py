@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
+from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Collector(CollectorBase):
         yield from self._discovery()
         yield from self._catalogs()
         yield from mirror_metrics(self._application.services.values())
+        yield from guard_metrics(self._application.guards)
 
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

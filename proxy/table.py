@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from config.route import Route
     from discovery.consul.wishes import Wish
+    from proxy.edge.guard import Guard
     from proxy.service import Service
     from proxy.splits import Split
 
@@ -36,6 +37,7 @@ class Entry:
     wanted: Route | None = None
     split: Split | None = None
     mirror: Service | None = None
+    guard: Guard | None = None  # what the route wants of a request before it passes
 
     @property
     def takes_all(self) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from config import model as keys
     from discovery.instance import Instance, Snapshot
+    from proxy.assemble.guards import Guards
     from proxy.journal import Journal
     from proxy.listener import Listener
     from proxy.splits import Split
@@ -33,15 +34,16 @@ def make_catalogs(
     services: dict[str, Service],
     listeners: Sequence[Listener],
     journal: Journal,
-    splits: Mapping[str, Split] | None = None,
+    splits: Mapping[str, Split],
+    guards: Guards,
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
 
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries)
+            listener.router = router_of(config, wanted, entries, guards)
 
-    whole = Catalogs(own_routes(config, services, splits), services, install)
+    whole = Catalogs(own_routes(config, services, splits, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
 

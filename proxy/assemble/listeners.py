@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
-from proxy.assemble.routes import own_routes, router_of
+from proxy.assemble.guards import Guards
+from proxy.assemble.routes import make_splits, own_routes, router_of
 from proxy.edge.header_rules import compiled
 from proxy.http.forwarding import Forwarding
 from proxy.listener import Listener, ListenerOptions
@@ -47,14 +48,21 @@ def access_log(config: Config) -> AccessLog | None:
 
 
 def make_listeners(
-    config: Config, services: dict[str, Service], log: AccessLog | None, splits: Mapping[str, Split] | None = None
+    config: Config,
+    services: dict[str, Service],
+    log: AccessLog | None,
+    splits: Mapping[str, Split] | None = None,
+    guards: Guards | None = None,
 ) -> list[Listener]:
-    """Make the listeners, not bound yet."""
-    routes = own_routes(config, services, splits)
-    return [_listener(config, wanted, routes, log) for wanted in config.listeners]
+    """Make the listeners, not bound yet. Raises UsersFileError."""
+    guards = guards or Guards(services)
+    routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
+    return [_listener(config, wanted, routes, log, guards) for wanted in config.listeners]
 
 
-def _listener(config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None) -> Listener:
+def _listener(
+    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards
+) -> Listener:
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
     options = ListenerOptions(
@@ -73,4 +81,6 @@ def _listener(config: Config, wanted: keys.Listener, routes: Sequence[Entry], lo
         requests_per_connection=limits.requests_per_connection,
         response_rules=compiled(wanted.response_headers),
     )
-    return Listener(wanted.bind, router_of(config, wanted, routes), options, log)
+    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log)
+    listener.access, listener.rate_limits = guards.of_listener(wanted)
+    return listener

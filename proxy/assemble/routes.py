@@ -12,6 +12,7 @@ from config import levels
 from config.expressions import pieces_of
 from proxy.conditions import Clients, Conditions, Field
 from proxy.edge.edge import Edge
+from proxy.edge.guard import Guard
 from proxy.edge.header_rules import compiled
 from proxy.edge.mirror import Mirror
 from proxy.edge.own_answers import Fixed, Redirect
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from config.conditions import Wanted
     from config.header_rules import HasHeaderRules
     from config.model import Config
+    from proxy.assemble.guards import Guards
     from proxy.edge.rewriting import Rewriting
     from proxy.service import Service
 
@@ -58,14 +60,13 @@ def _split(name: str, wanted: split_keys.Split, services: Mapping[str, Service])
 
 
 def own_routes(
-    config: Config, services: Mapping[str, Service], splits: Mapping[str, Split] | None = None
+    config: Config, services: Mapping[str, Service], splits: Mapping[str, Split], guards: Guards
 ) -> tuple[Entry, ...]:
-    """Return the routes of the file; with splits, if they are made anew, those that are at work already."""
-    at_work = make_splits(config, services) if splits is None else splits
-    return tuple(_entry(wanted, services, at_work) for wanted in config.routes)
+    """Return the routes of the file. Raises UsersFileError."""
+    return tuple(_entry(wanted, services, splits, guards) for wanted in config.routes)
 
 
-def _entry(wanted: route.Route, services: Mapping[str, Service], splits: Mapping[str, Split]) -> Entry:
+def _entry(wanted: route.Route, services: Mapping[str, Service], splits: Mapping[str, Split], guards: Guards) -> Entry:
     split = splits[wanted.split] if wanted.split is not None else None
     service = services[wanted.service] if wanted.service is not None else None
     if split is not None:
@@ -76,23 +77,28 @@ def _entry(wanted: route.Route, services: Mapping[str, Service], splits: Mapping
     elif wanted.path_regex is not None:
         path, compare = wanted.path_regex, None
     mirror = services[wanted.mirror.service] if wanted.mirror is not None else None
-    return Entry(service, wanted.host or "", path, compare, wanted=wanted, split=split, mirror=mirror)
+    guard = guards.of_route(wanted)
+    return Entry(service, wanted.host or "", path, compare, wanted=wanted, split=split, mirror=mirror, guard=guard)
 
 
-def router_of(config: Config, listener: listener_keys.Listener, entries: Sequence[Entry]) -> Router[Terms]:
+def router_of(
+    config: Config, listener: listener_keys.Listener, entries: Sequence[Entry], guards: Guards
+) -> Router[Terms]:
     """Make the router of a listener."""
-    maker = _Maker(config, listener)
+    maker = _Maker(config, listener, guards)
     return Router([maker.made(entry) for entry in entries])
 
 
 class _Maker:
     """Makes the routes of one listener."""
 
-    def __init__(self, config: Config, listener: listener_keys.Listener) -> None:
+    def __init__(self, config: Config, listener: listener_keys.Listener, guards: Guards) -> None:
         self._config = config
         self._listener = listener
         self._catalogs = {catalog.name: catalog.settings for catalog in config.catalogs}
         self._known: dict[tuple[str, str], Terms] = {}
+        self._limits = guards.of_listener(listener)[1]
+        self._of_all = Guard("", listener_limits=self._limits) if self._limits is not None else None
 
     def made(self, entry: Entry) -> Route[Terms]:
         """Make a route."""
@@ -103,11 +109,20 @@ class _Maker:
             assert compare is not None
             return Route(self._terms(entry.service, None, entry.catalog, entry.strip), host, path, compare)
         own = _own(wanted)
-        goal = self._goal(entry, wanted, own)
+        goal = self._guarded(self._goal(entry, wanted, own), entry.guard)
         conditions = _conditions(wanted, own)
         if compare is None:
             return Route(goal, host, expression=re.compile(path), conditions=conditions)
         return Route(goal, host, path, compare, conditions=conditions)
+
+    def _guarded(self, goal: Terms, own: Guard | None) -> Terms:
+        """Return the terms with the guard of their route and listener."""
+        guard = self._of_all
+        if own is not None:
+            guard = own if self._limits is None else replace(own, listener_limits=self._limits)
+        if guard is None or (goal.edge is not None and goal.edge.guard is guard):
+            return goal
+        return replace(goal, edge=replace(goal.edge or Edge(), guard=guard))
 
     def _goal(self, entry: Entry, wanted: route.Route, own: Fixed | Redirect | None) -> Terms:
         rewriting, mirror = _rewriting(wanted), self._mirror(entry, wanted)
@@ -140,7 +155,9 @@ class _Maker:
                 service,
                 timeouts_of(levels.timeouts(config, listener, settings), levels.retries(config, settings)),
                 levels.limits(config, listener, settings).body or NEVER,
-                Edge(strip.encode()) if strip or request_rules is not None else None,
+                Edge(strip.encode(), guard=self._of_all)
+                if strip or self._of_all or request_rules is not None
+                else None,
                 request_rules=request_rules,
                 response_rules=compiled(*(level.response_headers for level in reversed(ruling))),
                 own_rules=compiled(wanted.response_headers) if wanted is not None else None,

@@ -24,6 +24,7 @@ from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
 from proxy.assemble.checks import CHECKS
 from proxy.assemble.listeners import AccessLogError
+from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 
@@ -90,7 +91,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, AccessLogError, StickyKeyError) as error:
+    except (RegistryError, AccessLogError, StickyKeyError, UsersFileError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

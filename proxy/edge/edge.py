@@ -9,6 +9,7 @@ from proxy.edge.rewriting import rewritten, stripped
 from proxy.edge.ruled_origin import apply_rules
 
 if TYPE_CHECKING:
+    from proxy.edge.guard import Guard
     from proxy.edge.header_rules import HeaderRules
     from proxy.edge.mirror import Mirror
     from proxy.edge.own_answers import Fixed, Redirect
@@ -33,6 +34,7 @@ class Edge:
     rewriting: Rewriting | None = None  # another path for the instance
     own_rules: HeaderRules | None = None  # for the headers of what it answers itself
     mirror: Mirror | None = None  # who gets a copy of what has passed
+    guard: Guard | None = None  # what decides whether a request may pass at all; it is asked before the rest
 
     def answer(self, request: RequestHead, now: float) -> Answer | None:
         """Answer a request without an instance; None when one is to be asked."""

@@ -8,7 +8,9 @@ import select
 import time
 from typing import TYPE_CHECKING, cast
 
+from proxy.edge.admission import Admission
 from proxy.http import answers
+from proxy.http.answers import Answer
 from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody, narrow
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.exchange import Exchange
@@ -21,10 +23,11 @@ from proxy.http.terms import NEVER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.edge.guard import Guard
     from proxy.edge.mirror import Kept
-    from proxy.http.answers import Answer
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
+    from proxy.http.terms import Terms
     from proxy.listener import Listener
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
@@ -71,7 +74,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.expires = NEVER
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | None = None  # or an Admission, which stands in for it
         self._body: BodyReader | Kept | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._ahead = b""  # arrived, not looked at
@@ -94,8 +97,8 @@ class Downstream(asyncio.Protocol):
         self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"))
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
-        if refusal:
-            self._refuse(503, refusal)
+        if refusal is not None:
+            self._give(refusal, None)
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of what the client sends."""
@@ -188,6 +191,27 @@ class Downstream(asyncio.Protocol):
     def log(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
         """Write the access log's line of an exchange that has ended."""
         self.listener.log_exchange(exchange, status, downstream_end, upstream_end, error)
+
+    # From an admission.
+
+    def admitted(self, admission: Admission, answer: Answer | None) -> None:
+        """Go on with a request that may pass, or give the client the answer that it gets instead."""
+        self._exchange = None
+        self.expires = NEVER
+        request, terms, now = admission.request, admission.terms, time.monotonic()
+        if answer is not None:
+            self.keep_alive = self.keep_alive and admission.request_whole
+            self._give(answer, request, admission.started)
+            return
+        content, whole, trailers = admission.content
+        passed = self._at_edge(request, terms, now, content, trailers, admission.started)
+        if passed is None:
+            return
+        exchange = self._exchange = Exchange(self, request, passed, now)
+        exchange.begin(content, whole, trailers)
+        if self._exchange is exchange:
+            admission.hand_over(exchange)
+            self.steer()
 
     # From the listener.
 
@@ -356,25 +380,18 @@ class Downstream(asyncio.Protocol):
             return
         if terms is None:
             self.keep_alive = self.keep_alive and body is None
-            self._refuse(404, "no route matches this host and path", request)
+            limits = listener.rate_limits
+            own = limits.refuses(request, now) if limits is not None else None
+            self._give(own or answers.refusal(404, "no route matches this host and path"), request)
             return
         if terms.edge is not None:
-            own = terms.edge.answer(request, now)
-            if own is not None:
-                self.keep_alive = self.keep_alive and body is None
-                self._give(own, request)
+            guard = terms.edge.guard
+            if guard is not None and self._guarded(guard, request, terms, now, content, whole, trailers):
                 return
-            mirror = terms.edge.mirror
-            try:
-                terms = terms.edge.passed(request, terms)
-                if terms.body < most:  # the service that it fell to takes less than another of its split
-                    narrow(body, request.length, len(content), terms.body)
-            except BadMessageError as error:
-                self.keep_alive = False
-                self._refuse(error.status, str(error), request)
+            terms = self._at_edge(request, terms, now, content, trailers)
+            if terms is None:
                 return
-            if mirror is not None:
-                body = self._body = mirror.taken(request, content, trailers, body)
+            body = self._body
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -392,6 +409,56 @@ class Downstream(asyncio.Protocol):
         elif not self._head_begun:
             self._head_begun = True
             self.deadline = time.monotonic() + self.listener.timeouts.request_head
+
+    def _guarded(
+        self, guard: Guard, request: RequestHead, terms: Terms, now: float, content: bytes, whole: bool, trailers: bytes
+    ) -> bool:
+        """Give the guard's answer, or wait until it has one; false when the request may pass at once."""
+        verdict = guard.judge(request, now)
+        if not verdict:
+            return False
+        if isinstance(verdict, Answer):
+            self.keep_alive = self.keep_alive and whole
+            self._give(verdict, request)
+            return True
+        admission = Admission(self, request, terms, now, verdict)
+        self._exchange = cast("Exchange", admission)
+        admission.begin(content, whole, trailers)
+        if self._body is not None and self._exchange is not None:
+            self._bounded = True
+            self.transport.set_protocol(Bounded(self))
+            self.steer()
+        return True
+
+    def _at_edge(
+        self,
+        request: RequestHead,
+        terms: Terms,
+        now: float,
+        content: bytes,
+        trailers: bytes,
+        started: float = 0.0,
+    ) -> Terms | None:
+        """Return what holds for a request on its way to an instance; None for one that has been answered."""
+        edge, body = terms.edge, cast("BodyReader | None", self._body)  # nothing of it is kept for a mirror yet
+        if edge is None:
+            return terms
+        own = edge.answer(request, now)
+        if own is not None:
+            self.keep_alive = self.keep_alive and self._body is None
+            self._give(own, request, started)
+            return None
+        try:
+            passed = edge.passed(request, terms)
+            if passed.body < terms.body:  # the service that it fell to takes less than another of its split
+                narrow(body, request.length, len(content), passed.body)
+        except BadMessageError as error:
+            self.keep_alive = False
+            self._refuse(error.status, str(error), request)
+            return None
+        if edge.mirror is not None:
+            self._body = edge.mirror.taken(request, content, trailers, body)
+        return passed
 
     def _read_body(self, exchange: Exchange, body: BodyReader | Kept, data: bytes) -> None:
         try:
@@ -417,7 +484,7 @@ class Downstream(asyncio.Protocol):
         """Answer by ourselves; what cannot be understood, or is not read to its end, ends the connection."""
         self._give(answers.refusal(status, error), request)
 
-    def _give(self, answer: Answer, request: RequestHead | None) -> None:
+    def _give(self, answer: Answer, request: RequestHead | None, started: float = 0.0) -> None:
         """Answer by ourselves, without an instance."""
         if answer.error:
             self.listener.refused += 1
@@ -426,7 +493,7 @@ class Downstream(asyncio.Protocol):
         close = request is None or not self.keep_alive
         text = answer.written(close=close, request=request, rules=self.listener.response_rules)
         if self.marks is not None:
-            self.listener.log_refusal(self.origin, request, answer.status, answer.error)
+            self.listener.log_refusal(self.origin, request, answer.status, answer.error, started)
         self.transport.write(text)
         if close:
             self._linger()

@@ -80,6 +80,7 @@ class RequestHead:
         "request_id",
         "target",
         "upgrade",
+        "user",
     )
 
     method: bytes
@@ -96,6 +97,7 @@ class RequestHead:
     max_forwards: int | None  # of OPTIONS and TRACE: how many more proxies may pass it on
     fields: list[bytes]
     origin: Origin  # of the connection that it came on
+    user: bytes  # whose password it had, where its route asks for one
 
     @property
     def client(self) -> str:
@@ -206,7 +208,7 @@ class RequestReader:
         connection: frozenset[bytes] = frozenset()
         request.upgrade = ()
         request.forwarded = request.max_forwards = None
-        request.request_id = b""
+        request.request_id = request.user = b""
         meaning_of = known.fields.get
         for field in lines[1:-2]:
             meant = meaning_of(field, _NEW)
