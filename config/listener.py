@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from config.frozen import Model
+from config.guards import ListenerGuards
+from config.header_rules import HasHeaderRules
 from config.tcp import Tcp
 from config.traffic import ListenerLimits, ListenerTimeouts
 from config.trusted import TrustedList
@@ -22,7 +23,7 @@ FORWARDED_TEXT = (
 )
 
 
-class Listener(Model):
+class Listener(HasHeaderRules, ListenerGuards):
     """An address on which requests are accepted."""
 
     bind: BindText = Field(

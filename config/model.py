@@ -25,6 +25,7 @@ from config.register import Register, Registered
 from config.registries.consul import ConsulCatalog
 from config.route import Route
 from config.service import Service, Settings
+from config.split import Split
 from config.tcp_references import all_tcp
 from config.texts import NotEmpty, ServiceName
 from config.together import repeated
@@ -107,8 +108,14 @@ class Config(Model):
         "With one of them, routes and services may be left out.",
     )
     routes: tuple[Route, ...] = Field(
-        description="Which requests go to which service. The first route that matches wins. May be left out where "
-        "every listener has tcp."
+        description="What becomes of which requests. The first route that matches wins. May be left out where every "
+        "listener has tcp."
+    )
+    splits: FrozenMapping[ServiceName, Split] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Requests shared between services by weight, by names of their own, which routes name as split.",
+        json_schema_extra={"additionalProperties": False},
     )
     services: FrozenMapping[ServiceName, Service] = Field(
         description="The services, by name: 1 to 128 letters, digits, '.', '_' or '-'.",

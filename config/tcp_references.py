@@ -14,6 +14,9 @@ _OF_REQUESTS: tuple[KeyPath, ...] = (
     ("allow_trace",),
     ("forwarded",),
     ("trusted_proxies",),
+    ("rate_limit",),
+    ("request_headers",),
+    ("response_headers",),
     *(("timeouts", key) for key in ("body_idle", "request", "keepalive")),
     *(("limits", key) for key in ("request_line", "headers", "header_count", "body", "requests_per_connection")),
 )
@@ -38,7 +41,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(where, f"there is no {show(name)} under services", suggest(name, services, "there are"))
             named.add(name)
         yield from _repeated(tcp, whole)
-    routed = [route.get("service") for route in _items(data.get("routes")) if isinstance(route, dict)]
+    routed = set(_of_routes(data))
     for name, service in services.items() if isinstance(services, dict) else ():
         if name in named and name not in routed and isinstance(service, dict):
             yield from _beyond_tcp(service, ("services", name))
@@ -65,6 +68,18 @@ def _services(tcp: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, 
     for place, route in enumerate(_items(tcp.get("routes"))):
         if isinstance(route, dict) and isinstance(route.get("service"), str):
             yield (*path, "routes", place, "service"), route["service"]
+
+
+def _of_routes(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the services that get requests, too."""
+    splits = data.get("splits")
+    routes = [route for route in _items(data.get("routes")) if isinstance(route, dict)]
+    for holder in routes + [route.get(key) for route in routes for key in ("mirror", "forward_auth")]:
+        if isinstance(holder, dict) and isinstance(holder.get("service"), str):
+            yield holder["service"]
+    for split in splits.values() if isinstance(splits, dict) else ():
+        if isinstance(split, dict) and isinstance(split.get("services"), dict):
+            yield from split["services"]
 
 
 def _repeated(tcp: Mapping[str, Any], path: KeyPath) -> Iterator[Problem]:

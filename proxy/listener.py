@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
+    from proxy.edge.header_rules import HeaderRules
+    from proxy.edge.rate_limit import RateLimits
     from proxy.http.exchange import Exchange
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
@@ -42,6 +44,7 @@ class ListenerOptions:
     connections: int = 0
     connections_per_client: int = 0
     requests_per_connection: int = 0
+    response_rules: HeaderRules | None = None  # for the headers of our own answers
 
 
 class Listener(Listening["Downstream"]):
@@ -54,6 +57,7 @@ class Listener(Listening["Downstream"]):
         self.router = router
         self.limits = options.limits
         self.forwarding = options.forwarding
+        self.response_rules = options.response_rules
         self.requests_per_connection = options.requests_per_connection
         self.reader = RequestReader(
             options.limits, allow_connect=options.allow_connect, allow_trace=options.allow_trace
@@ -61,6 +65,7 @@ class Listener(Listening["Downstream"]):
         self.make_id: Callable[[], bytes] | None = new_id if options.request_id != "none" else None
         self.keeps_ids = options.request_id == "keep"
         self.marks = Marks if log is not None else None
+        self.rate_limits: RateLimits | None = None  # which the guards of its routes count too
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
@@ -78,22 +83,28 @@ class Listener(Listening["Downstream"]):
         record.listener, record.service = self._name, exchange.service.name
         record.endpoint, record.address, record.attempts = marks.endpoint, marks.address, marks.attempts
         record.request, record.request_id = exchange.request, exchange.request.request_id.decode()
+        record.user = exchange.request.user
         record.status, record.received, record.sent = status, marks.received, marks.sent
         record.first_byte, record.own, record.reused = marks.first_byte, marks.own, marks.reused
         record.downstream_end, record.upstream_end, record.error = downstream_end, upstream_end, error
         log.write(record)
 
-    def log_refusal(self, origin: Origin, request: RequestHead | None, status: int, error: str) -> None:
-        """Write a request that was answered here into the access log."""
+    def log_refusal(
+        self, origin: Origin, request: RequestHead | None, status: int, error: str, started: float = 0.0, end: str = ""
+    ) -> None:
+        """Write a request that was answered here into the access log; `started` is when, if it had to wait."""
         log = self._log
         assert log is not None
         record = Record()
-        record.time = time.time()
+        record.duration = time.monotonic() - started if started else 0.0
+        record.time = time.time() - record.duration
         record.client = origin.client(request) if request is not None else origin.address
         record.listener = self._name
         record.request, record.status, record.error = request, status, error
         record.request_id = request.request_id.decode() if request is not None else ""
-        record.downstream_end = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        record.user = request.user if request is not None else b""
+        ended = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        record.downstream_end = end or ended
         log.write(record)
 
 

@@ -9,6 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from proxy.acceptor import Acceptor
+from proxy.edge.guard import DENIED
+from proxy.http.answers import refusal
 from proxy.sockets import listen, remove_socket
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
+    from proxy.edge.access import Access
+    from proxy.http.answers import Answer
     from proxy.http.forwarding import Origin
     from proxy.listener import ListenerOptions
 
@@ -52,9 +56,11 @@ class Listening(Generic[C]):
         self.bind = bind
         self.options = options
         self.timeouts = options.timeouts
+        self.access: Access | None = None  # who may connect; None: everybody
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests or connections that no instance was asked: malformed, or without a route
+        self.answered = [0] * 6  # requests answered here as they were to be, by the first digit of the status
         self.overflowed = 0  # connections refused for being one too many
         self._log = log
         self._name = str(bind)
@@ -132,20 +138,22 @@ class Listening(Generic[C]):
             self._make_room()
             self._acceptor.resume()
 
-    def joined(self, client: C) -> str:
-        """Count a client in; return why it must be refused, or ""."""
+    def joined(self, client: C) -> Answer | None:
+        """Count a client in; return the answer that it gets instead when it must be refused."""
         self.accepted += 1
         self._clients.add(client)
         options = self.options
         address = client.origin.address
+        if self.access is not None and not self.access.admits(address):
+            return self._refuse(client, 403, DENIED)
         most = options.connections_per_client if address else 0
         if most and self._by_address[address] >= most:
-            return self._refuse(client, f"more than {most} connections of one client")
+            return self._refuse(client, 503, f"more than {most} connections of one client")
         if options.connections and len(self._clients) - len(self._refusing) > options.connections:
-            return self._refuse(client, f"more than {options.connections} connections")
+            return self._refuse(client, 503, f"more than {options.connections} connections")
         if most:
             self._by_address[address] += 1
-        return ""
+        return None
 
     def left(self, client: C) -> None:
         """Count a client out."""
@@ -159,12 +167,12 @@ class Listening(Generic[C]):
             if self._by_address[address] <= 0:
                 del self._by_address[address]
 
-    def _refuse(self, client: C, reason: str) -> str:
-        self.overflowed += 1
+    def _refuse(self, client: C, status: int, reason: str) -> Answer:
+        self.overflowed += status == 503
         self._refusing.add(client)
         if len(self._refusing) > _REFUSED_AT_ONCE:
             client.transport.abort()  # a crowd that is turned away gets no answer each
-        return reason
+        return refusal(status, reason)
 
     def _make_room(self) -> None:
         """Close some idle connections: the descriptors are worth more to those who wait to be accepted."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
-from proxy.assemble.listeners import own_routes, router_of
+from proxy.assemble.routes import own_routes, router_of
 from proxy.assemble.services import max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
@@ -19,26 +19,33 @@ from proxy.service import Service, Source
 from proxy.settings import head_limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from config import model as keys
     from discovery.instance import Instance, Snapshot
+    from proxy.assemble.guards import Guards
     from proxy.journal import Journal
+    from proxy.splits import Split
     from proxy.table import Entry
     from proxy.tcp.listener import TcpListener
 
 
 def make_catalogs(
-    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener | TcpListener], journal: Journal
+    config: keys.Config,
+    services: dict[str, Service],
+    listeners: Sequence[Listener | TcpListener],
+    journal: Journal,
+    splits: Mapping[str, Split],
+    guards: Guards,
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
 
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
             if isinstance(listener, Listener):
-                listener.router = router_of(config, wanted, entries)
+                listener.router = router_of(config, wanted, entries, guards)
 
-    whole = Catalogs(own_routes(config, services), services, install)
+    whole = Catalogs(own_routes(config, services, splits, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
 

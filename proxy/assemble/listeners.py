@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
-from proxy.edge.edge import Edge
+from proxy.assemble.guards import Guards
+from proxy.assemble.routes import make_splits, own_routes, router_of
+from proxy.edge.header_rules import compiled
 from proxy.http.forwarding import Forwarding
-from proxy.http.terms import NEVER, Terms
+from proxy.http.terms import Terms
 from proxy.listener import Listener, ListenerOptions
-from proxy.routes import Route, Router
 from proxy.settings import head_limits_of, timeouts_of
-from proxy.table import Entry
 from proxy.tcp.counts import counts_of
 from proxy.tcp.listener import TcpListener
 from proxy.tcp.names import Names
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from config.model import Config
     from proxy.access_log.access_log import AccessLog
     from proxy.service import Service
+    from proxy.splits import Split
+    from proxy.table import Entry
 
 
 class AccessLogError(Exception):
@@ -49,18 +51,39 @@ def access_log(config: Config) -> AccessLog | None:
         raise AccessLogError(f"access_log.path: {error.strerror}") from error
 
 
-def make_listeners(config: Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener | TcpListener]:
-    """Make the listeners, not bound yet."""
-    return [_listener(config, wanted, services, log) for wanted in config.listeners]
+def make_listeners(
+    config: Config,
+    services: dict[str, Service],
+    log: AccessLog | None,
+    splits: Mapping[str, Split] | None = None,
+    guards: Guards | None = None,
+) -> list[Listener | TcpListener]:
+    """Make the listeners, not bound yet. Raises UsersFileError."""
+    guards = guards or Guards(services)
+    routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
+    return [
+        _listener(config, wanted, routes, log, guards)
+        if wanted.tcp is None
+        else _tcp_listener(config, wanted, services, log, guards)
+        for wanted in config.listeners
+    ]
 
 
 def _listener(
-    config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None
-) -> Listener | TcpListener:
-    options = _options(config, wanted)
-    if wanted.tcp is not None:
-        return TcpListener(wanted.bind, names_of(config, wanted, services), options, config.drain_timeout, log)
-    return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log)
+    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards
+) -> Listener:
+    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), _options(config, wanted), log)
+    listener.access, listener.rate_limits = guards.of_listener(wanted)
+    return listener
+
+
+def _tcp_listener(
+    config: Config, wanted: keys.Listener, services: Mapping[str, Service], log: AccessLog | None, guards: Guards
+) -> TcpListener:
+    names, options = names_of(config, wanted, services), _options(config, wanted)
+    listener = TcpListener(wanted.bind, names, options, config.drain_timeout, log)
+    listener.access = guards.of_listener(wanted)[0]
+    return listener
 
 
 def _options(config: Config, wanted: keys.Listener) -> ListenerOptions:
@@ -80,6 +103,7 @@ def _options(config: Config, wanted: keys.Listener) -> ListenerOptions:
         connections=limits.connections,
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
+        response_rules=compiled(wanted.response_headers),
     )
 
 
@@ -96,28 +120,3 @@ def names_of(config: Config, wanted: keys.Listener, services: Mapping[str, Servi
 
     routes = [(route.sni, goal(route.service)) for route in wanted.tcp.routes]
     return Names(routes, goal(wanted.tcp.service) if wanted.tcp.service is not None else None)
-
-
-def own_routes(config: Config, services: Mapping[str, Service]) -> tuple[Entry, ...]:
-    """Return the routes of the file."""
-    return tuple(Entry(services[route.service], route.host or "", route.path or "") for route in config.routes)
-
-
-def router_of(config: Config, listener: keys.Listener, entries: Sequence[Entry]) -> Router[Terms]:
-    settings = {catalog.name: catalog.settings for catalog in config.catalogs}
-    terms: dict[tuple[str, str], Terms] = {}
-
-    def goal(entry: Entry) -> Terms:
-        service = entry.service
-        found = terms.get((service.name, entry.strip))
-        if found is None:
-            wanted = settings[entry.catalog] if entry.catalog else config.services[service.name]
-            found = terms[service.name, entry.strip] = Terms(
-                service,
-                timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
-                levels.limits(config, listener, wanted).body or NEVER,
-                Edge(entry.strip.encode()) if entry.strip else None,
-            )
-        return found
-
-    return Router([Route(goal(entry), entry.host.encode(), entry.path.encode(), entry.compare) for entry in entries])

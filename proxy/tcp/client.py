@@ -63,8 +63,8 @@ class Client(asyncio.Protocol):
         self.origin = Origin(_NOBODY_BELIEVED, transport.get_extra_info("peername"))
         now = time.monotonic()
         self.deadline = now + listener.timeouts.request_head
-        if refusal := listener.joined(self):
-            listener.log_refusal(self, "", "refused", refusal)
+        if (refusal := listener.joined(self)) is not None:
+            listener.log_refusal(self, "", "refused", refusal.error)
             self.transport.abort()
         elif listener.names:
             self._hello = HelloReader()
