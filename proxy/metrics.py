@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
+from proxy.tls.showing import tls_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +137,7 @@ class Collector(CollectorBase):
             overflowed.add_metric(labels, listener.overflowed)
             paused.add_metric(labels, listener.exhausted)
         yield from (open_, accepted, refused, overflowed, paused)
+        yield from tls_metrics(self._application.listeners, time.time())
 
     def _access_log(self) -> Iterator[Metric]:
         log = self._application.access_log

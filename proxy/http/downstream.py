@@ -222,7 +222,7 @@ class Downstream(asyncio.Protocol):
             else:
                 exchange.expired()
         elif self.full or self._lingering or self.transport.is_closing():
-            if self.expires == NEVER and not self.full and unsent(self.transport):
+            if self.origin.secured is not None and self.expires == NEVER and unsent(self.transport):
                 # With TLS it shows only now that a client is slow; it gets the time of one.
                 self.expires = self.deadline = now + self.listener.timeouts.stream_idle
             else:

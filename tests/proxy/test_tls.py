@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
+import aiohttp
 import pytest
 import trustme
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from proxy.tls import certificates as followed
+from proxy.tls.pair import CertificateError
 from tests.proxy.running import Running, instance, running, until
+from tests.servers.debian import DebianProgram, debian_program
+from tests.servers.wanted import had_or_skipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -119,6 +128,14 @@ async def test_certificates_that_changed_are_used_for_new_connections_and_bad_on
         writer.write(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).endswith(b"web-1")
         writer.close()
+        _, shown = await proxy.admin("/api/v1/certificates")
+        [one] = shown["certificates"]
+        assert one["names"] == ["shop.test"]
+        assert "is not the key" in one["refused"]
+        _, metrics = await proxy.admin("/metrics")
+        assert "pointsman_certificate_expiry_seconds{" in metrics
+        assert 'pointsman_certificate_changes_total{listener="127.0.0.1:0",result="refused"} 1.0' in metrics
+        assert 'pointsman_tls_handshakes_total{listener="127.0.0.1:0",result="full"} 4.0' in metrics
         _, events = await proxy.admin("/api/v1/events")
         kinds = [event["kind"] for event in events["events"]]
         assert "certificate_loaded" in kinds
@@ -150,14 +167,14 @@ async def test_sessions_are_resumed_also_after_a_change_of_certificates(
         context = client_context(maximum_version=version, minimum_version=version)
 
         def visit(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool | None]:
-            import socket
-
-            with socket.create_connection(("127.0.0.1", listener.ports[0]), 10) as sock:
-                with context.wrap_socket(sock, server_hostname="shop.test", session=session) as tls:
-                    tls.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
-                    while tls.recv(65536):
-                        pass
-                    return tls.session, tls.session_reused
+            with (
+                socket.create_connection(("127.0.0.1", listener.ports[0]), 10) as sock,
+                context.wrap_socket(sock, server_hostname="shop.test", session=session) as tls,
+            ):
+                tls.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+                while tls.recv(65536):
+                    pass
+                return tls.session, tls.session_reused
 
         session, reused = await asyncio.to_thread(visit, None)
         assert not reused
@@ -245,7 +262,98 @@ async def test_handshakes_count_as_connections_and_end_by_a_deadline(tmp_path: P
 async def test_what_is_wrong_with_the_files_is_told_at_the_start(tmp_path: Path, break_it: Any, says: str) -> None:
     pair = issue(tmp_path, "shop.test")
     break_it(tmp_path)
-    with pytest.raises(followed.CertificateError) as raised:
+    with pytest.raises(CertificateError) as raised:
         async with secured(tmp_path, {"certificates": [pair]}):
             pass
     assert says in str(raised.value)
+
+
+@pytest.fixture
+def sslscan(request: pytest.FixtureRequest) -> DebianProgram:
+    return had_or_skipped(request.config, "sslscan", lambda: debian_program("sslscan"))
+
+
+async def test_sslscan_finds_nothing_weak(tmp_path: Path, sslscan: DebianProgram) -> None:
+    async with secured(tmp_path, {"certificates": [issue(tmp_path, "shop.test")]}) as proxy:
+        port = proxy.application.listeners[0].ports[0]
+        options = ["--no-colour", "--xml=-", "--sni-name=shop.test", "--ipv4"]
+        done = await asyncio.to_thread(sslscan.run, *options, f"127.0.0.1:{port}", timeout=60)
+        report = ElementTree.fromstring(done.stdout)
+        spoken = {one.attrib["version"] for one in report.iter("protocol") if one.attrib["enabled"] == "1"}
+        assert spoken == {"1.2", "1.3"}
+        ciphers = list(report.iter("cipher"))
+        assert len(ciphers) >= 4
+        for cipher in ciphers:
+            assert cipher.attrib["strength"] in ("strong", "acceptable"), cipher.attrib
+            name = cipher.attrib["cipher"]
+            assert name.startswith("TLS_") or ("ECDHE" in name and ("GCM" in name or "CHACHA20" in name))
+        assert all(one.attrib["supported"] == "0" for one in report.iter("compression"))
+        assert all(one.attrib["supported"] == "0" for one in report.iter("renegotiation"))
+        assert all(one.attrib["vulnerable"] == "0" for one in report.iter("heartbleed"))
+
+
+@pytest.mark.parametrize("size", [100, 3_000_000])
+async def test_large_bodies_pass_both_ways(tmp_path: Path, size: int) -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        async for piece in request.content.iter_any():
+            await response.write(piece)
+        return response
+
+    app = web.Application(client_max_size=2**30)
+    app.router.add_route("*", "/", echo)
+    async with TestServer(app) as server:
+        listener = {"bind": "127.0.0.1:0", "tls": {"certificates": [issue(tmp_path, "localhost")]}}
+        discovery = {"static": [f"127.0.0.1:{server.port}"]}
+        config = {"listeners": [listener], "services": {"web": {"discovery": discovery}}}
+        async with running(config, tmp_path) as proxy:
+            body = os.urandom(size)
+            url = f"https://localhost:{proxy.application.listeners[0].ports[0]}/"
+            async with aiohttp.ClientSession() as session:
+                async with session.post(url, data=io.BytesIO(body), ssl=client_context()) as response:
+                    assert await response.read() == body
+
+
+async def test_a_response_that_breaks_off_is_no_orderly_end(tmp_path: Path) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        writer.close()
+
+    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        listener = {"bind": "127.0.0.1:0", "tls": {"certificates": [issue(tmp_path, "shop.test")]}}
+        config = {"listeners": [listener], "services": {"web": {"discovery": {"static": [address]}}}}
+        async with running(config, tmp_path) as proxy:
+            reader, writer = await connect(proxy, client_context())
+            writer.write(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+            with pytest.raises((ConnectionResetError, ssl.SSLError)):
+                await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+
+
+async def test_websockets_pass_and_are_asked_to_leave(tmp_path: Path) -> None:
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", talk)
+    async with TestServer(app) as server:
+        listener = {"bind": "127.0.0.1:0", "tls": {"certificates": [issue(tmp_path, "localhost")]}}
+        discovery = {"static": [f"127.0.0.1:{server.port}"]}
+        config = {"listeners": [listener], "services": {"web": {"discovery": discovery}}}
+        async with running(config, tmp_path) as proxy:
+            url = f"https://localhost:{proxy.application.listeners[0].ports[0]}/"
+            async with aiohttp.ClientSession() as session:
+                async with session.ws_connect(url, ssl=client_context()) as client:
+                    await client.send_str("x" * 100_000)
+                    assert await client.receive_str() == "x" * 100_000
+                    drained = asyncio.create_task(proxy.application.drain())
+                    assert (await client.receive()).data == 1001
+                await asyncio.wait_for(drained, 10)

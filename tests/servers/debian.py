@@ -36,6 +36,7 @@ _PROGRAMS = {
     ),
     "java": _Packaged("default-jre-headless", None),
     "mvn": _Packaged("maven", None),
+    "sslscan": _Packaged("sslscan", ()),
     "slowhttptest": _Packaged("slowhttptest", ()),
 }
 
