@@ -126,6 +126,23 @@ MISTAKES = {
             "a network such as 10.0.0.0/8 or fd00::/8, or unix for the clients of a unix socket, not 'proxy'"
         ),
     ],
+    SMALL.replace("':8080'", "':8080', tls: {certificates: []}"): [
+        "p.yaml:1: listeners[0].tls.certificates: must have at least one item"
+    ],
+    SMALL.replace("':8080'", "':8080', tls: {certificates: [{key: x}], min_version: 1.1, ciphers: nonsense}"): [
+        "p.yaml:1: listeners[0].tls.certificates[0].cert: this key is required",
+        'p.yaml:1: listeners[0].tls.min_version: must be "1.2" or "1.3", not 1.1',
+        (
+            "p.yaml:1: listeners[0].tls.ciphers: must be a list of ciphers that OpenSSL knows, such as "
+            "ECDHE+AESGCM:ECDHE+CHACHA20, not 'nonsense'; openssl ciphers LIST shows what a list stands for"
+        ),
+    ],
+    SMALL.replace("':8080'", "':8080', tls: {certificates: [{cert: x}], client_auth: optional}"): [
+        (
+            "p.yaml:1: listeners[0].tls: has client_auth without client_ca: "
+            "add the file of those who issue your clients' certificates"
+        )
+    ],
     SMALL.replace("':8080'", "':8080', forwarded: forwarded, allow_trace: yes, allow_connect: 1"): [
         "p.yaml:1: listeners[0].forwarded: must be x_forwarded, rfc7239, both or none, not 'forwarded'",
         "p.yaml:1: listeners[0].allow_connect: must be true or false, not 1",

@@ -8,8 +8,9 @@ import io
 import os
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import aiohttp
 import pytest
@@ -17,6 +18,7 @@ import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from proxy.http import downstream
 from proxy.tls import certificates as followed
 from proxy.tls.pair import CertificateError
 from tests.proxy.running import Running, instance, running, until
@@ -278,7 +280,7 @@ async def test_sslscan_finds_nothing_weak(tmp_path: Path, sslscan: DebianProgram
         port = proxy.application.listeners[0].ports[0]
         options = ["--no-colour", "--xml=-", "--sni-name=shop.test", "--ipv4"]
         done = await asyncio.to_thread(sslscan.run, *options, f"127.0.0.1:{port}", timeout=60)
-        report = ElementTree.fromstring(done.stdout)
+        report = ET.fromstring(done.stdout)
         spoken = {one.attrib["version"] for one in report.iter("protocol") if one.attrib["enabled"] == "1"}
         assert spoken == {"1.2", "1.3"}
         ciphers = list(report.iter("cipher"))
@@ -310,9 +312,11 @@ async def test_large_bodies_pass_both_ways(tmp_path: Path, size: int) -> None:
         async with running(config, tmp_path) as proxy:
             body = os.urandom(size)
             url = f"https://localhost:{proxy.application.listeners[0].ports[0]}/"
-            async with aiohttp.ClientSession() as session:
-                async with session.post(url, data=io.BytesIO(body), ssl=client_context()) as response:
-                    assert await response.read() == body
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url, data=io.BytesIO(body), ssl=client_context()) as response,
+            ):
+                assert await response.read() == body
 
 
 async def test_a_response_that_breaks_off_is_no_orderly_end(tmp_path: Path) -> None:
@@ -357,3 +361,67 @@ async def test_websockets_pass_and_are_asked_to_leave(tmp_path: Path) -> None:
                     drained = asyncio.create_task(proxy.application.drain())
                     assert (await client.receive()).data == 1001
                 await asyncio.wait_for(drained, 10)
+
+
+async def test_a_slow_client_gets_all_of_the_last_response(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downstream, "_LINGER", 0.05)
+    body = os.urandom(400_000)
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with TestServer(app) as server:
+        listener = {"bind": "127.0.0.1:0", "tls": {"certificates": [issue(tmp_path, "shop.test")]}}
+        discovery = {"static": [f"127.0.0.1:{server.port}"]}
+        config = {"listeners": [listener], "services": {"web": {"discovery": discovery}}}
+        async with running(config, tmp_path) as proxy:
+            port = proxy.application.listeners[0].ports[0]
+
+            def receive() -> bytes:
+                with socket.socket() as sock:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    sock.settimeout(10)
+                    sock.connect(("127.0.0.1", port))
+                    with client_context().wrap_socket(sock, server_hostname="shop.test") as tls:
+                        tls.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+                        received = bytearray()
+                        while piece := tls.recv(16384):
+                            received += piece
+                            time.sleep(0.02)
+                        return bytes(received)
+
+            assert (await asyncio.to_thread(receive)).endswith(body)
+
+
+async def test_half_a_thousand_handshakes_leave_nothing_behind(tmp_path: Path) -> None:
+    async with secured(tmp_path, {"certificates": [issue(tmp_path, "shop.test")]}) as proxy:
+        listener = proxy.application.listeners[0]
+        context = client_context()
+        for _ in range(10):
+            answers = await asyncio.gather(*(ask(proxy, context) for _ in range(50)))
+            assert all(answer.endswith(b"web-1") for answer, _ in answers)
+        assert listener.handshakes is not None
+        assert listener.handshakes.results["full"] == 500
+        await until(lambda: listener.clients == 0)
+        assert not listener.handshakes._by_address
+
+
+async def test_openssl_and_clients_of_http_2_alone_are_served(tmp_path: Path) -> None:
+    async with secured(tmp_path, {"certificates": [issue(tmp_path, "shop.test")]}) as proxy:
+        port = proxy.application.listeners[0].ports[0]
+        for offered, spoken in (("http/1.1", b"ALPN protocol: http/1.1"), ("h2", b"No ALPN negotiated")):
+            process = await asyncio.create_subprocess_exec(
+                "openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "shop.test", "-alpn", offered,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            request = b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(request)
+            shown = await asyncio.wait_for(process.stdout.read(), 10)
+            process.stdin.close()
+            await process.wait()
+            assert spoken in shown
+            assert b"HTTP/1.1 200 OK" in shown
