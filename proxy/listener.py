@@ -223,6 +223,8 @@ class Listener:
         record.status, record.received, record.sent = status, marks.received, marks.sent
         record.first_byte, record.own, record.reused = marks.first_byte, marks.own, marks.reused
         record.downstream_end, record.upstream_end, record.error = downstream_end, upstream_end, error
+        if self.handshakes is not None:
+            _note_tls(record, exchange.downstream.origin)
         log.write(record)
 
     def log_refusal(self, origin: Origin, request: RequestHead | None, status: int, error: str) -> None:
@@ -236,6 +238,8 @@ class Listener:
         record.request, record.status, record.error = request, status, error
         record.request_id = request.request_id.decode() if request is not None else ""
         record.downstream_end = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        if self.handshakes is not None:
+            _note_tls(record, origin)
         log.write(record)
 
     def _refuse(self, client: Downstream, reason: str) -> str:
@@ -250,6 +254,11 @@ class Listener:
         idle = (client for client in self._clients if client.idle)
         for client in list(islice(idle, _ROOM_AT_ONCE)):
             client.abort()
+
+
+def _note_tls(record: Record, origin: Origin) -> None:
+    if origin.secured is not None:
+        record.tls_version, record.tls_cipher = origin.secured.version, origin.secured.cipher
 
 
 _process = b"%024x" % getrandbits(96)

@@ -40,6 +40,8 @@ FIELDS = (
     "upstream_end",
     "request_id",
     "user_agent",
+    "tls_version",
+    "tls_cipher",
     "error",
 )
 
@@ -132,5 +134,7 @@ _OF_RECORD: dict[str, Placeholder] = {
     "downstream_end": lambda record: apache_text(record.downstream_end),
     "upstream_end": lambda record: apache_text(record.upstream_end),
     "request_id": lambda record: apache_text(record.request_id),
+    "tls_version": lambda record: apache_text(record.tls_version),
+    "tls_cipher": lambda record: apache_text(record.tls_cipher),
     "error": lambda record: apache_text(record.error),
 }

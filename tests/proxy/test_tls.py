@@ -425,3 +425,25 @@ async def test_openssl_and_clients_of_http_2_alone_are_served(tmp_path: Path) ->
             await process.wait()
             assert spoken in shown
             assert b"HTTP/1.1 200 OK" in shown
+
+
+async def test_the_access_log_tells_what_was_spoken_and_an_optional_certificate_may_be_missing(tmp_path: Path) -> None:
+    CA.cert_pem.write_to_path(tmp_path / "ca.pem")
+    pair = issue(tmp_path, "shop.test")
+    tls = {"certificates": [pair], "client_ca": "ca.pem", "client_auth": "optional"}
+    async with instance("web-1") as address:
+        config = {
+            "listeners": [{"bind": "127.0.0.1:0", "tls": tls}],
+            "services": {"web": {"discovery": {"static": [address]}}},
+            "access_log": {"path": str(tmp_path / "access.log")},
+        }
+        async with running(config, tmp_path) as proxy:
+            answer, _ = await ask(proxy, client_context())
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            stranger = client_context()
+            issue(tmp_path, "mallory", ca=trustme.CA())
+            stranger.load_cert_chain(tmp_path / "mallory.pem", tmp_path / "mallory.key")
+            with pytest.raises(ssl.SSLError, match=r"(?i)unknown.ca"):
+                await ask(proxy, stranger)
+        [line] = (tmp_path / "access.log").read_text().splitlines()
+        assert '"tls_version":"TLSv1.3","tls_cipher":"TLS_AES_256_GCM_SHA384"' in line
