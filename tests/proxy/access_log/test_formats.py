@@ -87,7 +87,7 @@ def test_a_template_may_have_every_field() -> None:
     written = line(EVERYTHING, record(error='say "no"', request=request(fields=[b"User-Agent: a b"])))
     assert written == (
         "2027-01-15T08:00:00.250Z 192.0.2.7 0.0.0.0:8080 GET shop.example.com /a?b=c HTTP/1.1 200 web consul/web-1 "
-        "10.0.0.1:9001 1 true 0 1234 0.001250 0.002500 0.000021 complete complete 0190e3a1 a b "
+        "10.0.0.1:9001 1 true 0 1234 0.001250 0.002500 0.000021 complete complete 0190e3a1 a b - - "
         r"say \"no\" "
         '"a b" shop.example.com\n'
     )
