@@ -21,7 +21,8 @@ from config.registries.consul import ConsulCatalog
 from config.route import Route
 from config.service import Balancer
 from config.together import repeated
-from config.units import Bind, parse_address, parse_bind, show
+from config.units import Bind, parse_bind, parse_instance_address, show
+from config.upstream_tls import UpstreamTls
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
@@ -175,6 +176,7 @@ def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> I
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
     yield from _broken(BodyWanted.rules, service, path, ("health", "probe", "body"), unresolved)
     yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
+    yield from _broken(UpstreamTls.rules, service, path, ("tls",), unresolved)
     overrides = _at(service, ("overrides",))
     for place, override in enumerate(overrides if isinstance(overrides, list) else []):
         yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
@@ -225,7 +227,7 @@ def _identity(instance: Any) -> str | None:
         if given is not None:
             return given if isinstance(given, str) and given else None
         instance = instance.get("address")
-    address = _read(parse_address, instance)
+    address = _read(parse_instance_address, instance)
     return str(address) if address else None
 
 

@@ -17,6 +17,7 @@ from proxy.http.forwarding import Forwarding, Origin
 from proxy.http.heads import HeadLimits, RequestReader
 from proxy.http.marks import Marks
 from proxy.http.terms import Timeouts
+from proxy.proxied import Proxied
 from proxy.sockets import listen, remove_socket
 from proxy.tls.handshakes import Handshakes
 from proxy.tls.plain import Plain
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from config.trusted import TrustedProxies
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
     from proxy.http.exchange import Exchange
@@ -50,6 +52,8 @@ class ListenerOptions:
     connections: int = 0
     connections_per_client: int = 0
     requests_per_connection: int = 0
+    proxies: TrustedProxies | None = None  # those from which a PROXY header must come
+    mode: int | None = None  # of a unix socket's file
 
 
 class Listener:
@@ -78,6 +82,7 @@ class Listener:
         self.marks = Marks if log is not None else None
         self.certificates = certificates
         self.handshakes = Handshakes(certificates, options.timeouts.request_head) if certificates is not None else None
+        self.proxied = Proxied(options.proxies, options.timeouts.request_head) if options.proxies else None
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
@@ -92,7 +97,8 @@ class Listener:
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        return len(self._clients) + (len(self.handshakes) if self.handshakes is not None else 0)
+        waiting = len(self.proxied) if self.proxied is not None else 0
+        return len(self._clients) + waiting + (len(self.handshakes) if self.handshakes is not None else 0)
 
     @property
     def exhausted(self) -> int:
@@ -117,23 +123,24 @@ class Listener:
 
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
+        sockets = await asyncio.to_thread(listen, self.bind, self.options.mode)  # a name may have to be looked up
         self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
+        proxied = await self.proxied.read(sock) if self.proxied is not None else None
         if self.handshakes is None:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self, proxied), sock)
             return
-        peer = sock.getpeername()
+        peer = sock.getpeername() if proxied is None else proxied.source
         address = peer[0] if isinstance(peer, tuple) else ""
         if not self._has_room(address, self.handshakes):
             self.overflowed += 1
             sock.close()  # to tell it why would take the handshake that there is no room for
             return
-        await self.handshakes.shake(sock, address, Downstream(self), lambda: Plain(self))
+        await self.handshakes.shake(sock, address, Downstream(self, proxied), lambda: Plain(self, proxied))
 
     def _has_room(self, address: str, handshakes: Handshakes) -> bool:
         """Tell whether one more handshake is within the limits on connections, of which it will be one."""
@@ -150,6 +157,8 @@ class Listener:
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
+        if self.proxied is not None:
+            self.proxied.cut()
         if self.handshakes is not None:
             self.handshakes.cut(silent=True)
 
@@ -160,6 +169,8 @@ class Listener:
 
     def abort(self) -> None:
         """Close every connection, answered or not."""
+        if self.proxied is not None:
+            self.proxied.cut()
         if self.handshakes is not None:
             self.handshakes.cut()
         for client in list(self._clients):

@@ -75,6 +75,8 @@ def _listener(
         connections=limits.connections,
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
+        proxies=wanted.proxy_protocol,
+        mode=int(wanted.mode, 8) if wanted.mode else None,
     )
     certificates = Certificates(tls_options(wanted.tls, f"{place}.tls")) if wanted.tls is not None else None
     return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log, certificates)

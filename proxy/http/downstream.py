@@ -17,6 +17,7 @@ from proxy.http.forwarding import Origin
 from proxy.http.heads import END
 from proxy.http.resets import reset, unsent
 from proxy.http.terms import NEVER
+from proxy.proxy_protocol import Ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ class Downstream(asyncio.Protocol):
         "_exchange",
         "_head_begun",
         "_lingering",
+        "_proxied",
         "_reading_heads",
         "_resting",
         "_served",
@@ -65,8 +67,9 @@ class Downstream(asyncio.Protocol):
     transport: asyncio.Transport
     origin: Origin  # what its requests tell of where they came from
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, proxied: Ends | None = None) -> None:
         self.listener = listener
+        self._proxied = proxied  # what a PROXY header said of it
         self.deadline = self.expires = NEVER
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
@@ -95,7 +98,9 @@ class Downstream(asyncio.Protocol):
             secured = listener.handshakes.secured(transport)
             if secured is not None:
                 self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
-        self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"), secured)
+        proxied = self._proxied
+        peer = transport.get_extra_info("peername") if proxied is None else proxied.source
+        self.origin = Origin(listener.forwarding, peer, secured)
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
         if refusal:
@@ -182,6 +187,13 @@ class Downstream(asyncio.Protocol):
         """End the connection so that nobody takes what was sent for the whole: without an end, and with a reset."""
         self._exchange = None
         reset(self.transport)
+
+    def ends(self) -> Ends | None:
+        """Return the connection's ends, as a PROXY header gave them or as they are; None for a unix socket's."""
+        if self._proxied is not None:
+            return self._proxied
+        peer, own = self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname")
+        return Ends(peer[:2], own[:2]) if isinstance(peer, tuple) and isinstance(own, tuple) else None
 
     def switched(self) -> bytes:
         """Speak HTTP no more: the connection is one end of a tunnel. Return what the client has sent ahead of it."""
