@@ -32,7 +32,7 @@ class Way:
         self._instance = instance
         self._tls = tls if tls is not None and (tls.options.always or instance.secure) else None
         self._proxy_protocol: Version | None = proxy_protocol
-        self._resuming = Resuming()
+        self._resuming = Resuming() if self._tls is not None else None
         self._plain = Dial(instance.address, instance.port, instance.path)
 
     async def dial(self, client: HasClient) -> Dial:
@@ -41,7 +41,7 @@ class Way:
             return self._plain
         instance, version = self._instance, self._proxy_protocol
         first = header(version, client.ends()) if version is not None else b""
-        if self._tls is None:
+        if self._tls is None or self._resuming is None:
             return Dial(instance.address, instance.port, instance.path, first=first)
         context = self._resuming.by(await self._tls.context())
         name = self._tls.name_of(instance)
@@ -54,7 +54,8 @@ class Way:
 
     def ended(self, transport: asyncio.Transport) -> None:
         """Take in that a connection with TLS is over."""
-        self._resuming.ended(transport.get_extra_info("ssl_object"))
+        if self._resuming is not None:
+            self._resuming.ended(transport.get_extra_info("ssl_object"))
 
 
 async def probing(

@@ -7,7 +7,7 @@ import logging
 import ssl
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from proxy.tls.pair import CertificateError, Pair, Stamp, read, stamp_of
 
@@ -148,25 +148,28 @@ class InstanceTls:
         return context
 
 
-class Resuming:
+class Resuming(ssl.SSLContext):
     """A context whose handshakes resume the session of the last connection to the same endpoint that has ended.
 
-    asyncio asks a context for no more than `wrap_bio`, and has no other way to be given a session. A session that the
-    instance knows no more costs nothing: the handshake is a full one. A resumed one is as well verified as the first,
-    which was one with the same context and for the same name.
+    asyncio asks a context for no more than `wrap_bio`, and has no other way to be given a session; all else is that of
+    the service's context, which `by` names. A session that the instance knows no more costs nothing: the handshake is a
+    full one. A resumed one is not verified anew, so each endpoint has one of these, and always the same name.
     """
 
-    __slots__ = ("_context", "_session")
+    _context: ssl.SSLContext | None
+    _session: ssl.SSLSession | None
 
-    def __init__(self) -> None:
-        self._context: ssl.SSLContext | None = None
-        self._session: ssl.SSLSession | None = None
+    def __new__(cls) -> Self:
+        """Make one that has resumed nothing yet."""
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        made._context = made._session = None
+        return made
 
-    def by(self, context: ssl.SSLContext) -> ssl.SSLContext:
+    def by(self, context: ssl.SSLContext) -> Resuming:
         """Take this context from now on."""
         if context is not self._context:
             self._context, self._session = context, None
-        return cast("ssl.SSLContext", self)
+        return self
 
     def ended(self, speaker: ssl.SSLObject) -> None:
         """Keep the session of a connection that has ended; in TLS 1.3 it is told of long after the handshake."""
@@ -174,7 +177,7 @@ class Resuming:
         if session is not None and session.has_ticket and speaker.context is self._context:
             self._session = session
 
-    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **more: Any) -> ssl.SSLObject:
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *given: Any, **more: Any) -> ssl.SSLObject:
         """Begin a connection, as ssl.SSLContext.wrap_bio does."""
         assert self._context is not None
-        return self._context.wrap_bio(incoming, outgoing, session=self._session, **more)
+        return self._context.wrap_bio(incoming, outgoing, *given, **{**more, "session": self._session})
