@@ -117,6 +117,8 @@ class Connections:
     def put(self, upstream: Upstream, now: float) -> None:
         """Take back a connection whose exchange ended well."""
         if self._closed or len(self._idle) >= MAX_IDLE or self._options.proxy_protocol is not None:
+            if upstream.secure:
+                self._way.ended(upstream.transport)  # closing takes a while, and the next one may be wanted before
             upstream.transport.close()
             return
         upstream.idle_since = now

@@ -180,6 +180,7 @@ async def test_nginx_wants_a_header_tls_and_our_certificate(
         async with running({"listeners": listeners, "services": {"web": service}}, tmp_path) as proxy:
             await until(lambda: proxy.application.services["web"].pool.candidates)  # the probe got through too
             reader, writer = await asyncio.open_connection("127.0.0.1", proxy.application.listeners[0].ports[0])
+            stack.callback(writer.close)
             for number in range(2):
                 writer.write(header("v2", FAR) + GET if not number else GET)
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
@@ -188,7 +189,6 @@ async def test_nginx_wants_a_header_tls_and_our_certificate(
                 assert words[0] == "192.0.2.7"
                 assert ("CN=pointsman" in words[2], words[-2]) == (True, "web.internal")
                 assert words[-1] == ("r" if number else ".")  # the second connection resumed the first one's session
-            writer.close()
 
 
 async def test_openssl_refuses_us_without_a_certificate(
