@@ -124,6 +124,9 @@ class Collector(CollectorBase):
         overflowed = CounterMetricFamily(
             "pointsman_downstream_connections_refused", "Clients that were one too many.", labels=["listener"]
         )
+        headers = CounterMetricFamily(
+            "pointsman_proxy_headers", "PROXY headers, by what became of them.", labels=["listener", "result"]
+        )
         paused = CounterMetricFamily(
             "pointsman_accept_pauses",
             "How often accepting paused for want of file descriptors.",
@@ -136,7 +139,10 @@ class Collector(CollectorBase):
             refused.add_metric(labels, listener.refused)
             overflowed.add_metric(labels, listener.overflowed)
             paused.add_metric(labels, listener.exhausted)
-        yield from (open_, accepted, refused, overflowed, paused)
+            if listener.proxied is not None:
+                for result, count in listener.proxied.results.items():
+                    headers.add_metric([*labels, result], count)
+        yield from (open_, accepted, refused, overflowed, headers, paused)
         yield from tls_metrics(self._application.listeners, time.time())
 
     def _access_log(self) -> Iterator[Metric]:

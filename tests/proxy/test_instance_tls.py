@@ -12,13 +12,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import grpc
 import pytest
 import trustme
 from aiohttp import WSMsgType, web
 
+from discovery.instance import Instance as InstanceValue
+from discovery.instance import Snapshot
 from proxy.tls import instances as module
 from proxy.tls.pair import CertificateError
 from tests.proxy.running import Running, running, until
+from tests.servers.grpc_health import SERVING, GrpcServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -375,6 +379,32 @@ async def test_probes_speak_tls_too(tmp_path: Path, probe: dict[str, Any]) -> No
             await until(lambda: endpoint.health.last_probe)
             assert "IP address mismatch" in endpoint.health.last_probe
             assert endpoint.health.state == "waiting"
+
+
+async def test_probes_by_grpc_speak_tls_and_http_2(tmp_path: Path) -> None:
+    pair = CA.issue_cert("127.0.0.1")
+    certificate = b"".join(blob.bytes() for blob in pair.cert_chain_pems)
+    credentials = grpc.ssl_server_credentials([(pair.private_key_pem.bytes(), certificate)])
+    health = {"probe": {"grpc": "", "interval": "20ms", "initial": "fail"}}
+    with GrpcServer(credentials=credentials) as server:
+        server.set("", SERVING)
+        async with asking(tmp_path, f"127.0.0.1:{server.port}", {"ca": "ca.pem"}, health=health) as proxy:
+            await until(lambda: proxy.application.services["web"].pool.candidates)
+            [endpoint] = proxy.application.services["web"].pool.endpoints
+            assert endpoint.health.last_probe == "SERVING"
+
+
+async def test_what_a_registry_says_is_secure_is_asked_by_tls_without_a_key_for_it(tmp_path: Path) -> None:
+    async with secured(server_context("127.0.0.1")) as one:
+        port = int(one.address.rpartition(":")[2])
+        async with running({"services": {"web": {"discovery": {"static": ["127.0.0.1:1"]}}}}) as proxy:
+            service = proxy.application.services["web"]
+            service.follow(Snapshot("web", (InstanceValue("a", "127.0.0.1", port, secure=True),)))
+            status, text = await proxy.get()
+            assert (status, "TLS: the instance's certificate is not to be trusted" in text) == (502, True)
+            service.follow(Snapshot("web", (InstanceValue("a", "127.0.0.1", port),)))
+            assert (await proxy.get())[0] == 502  # in plain HTTP it gets no answer there, either
+            assert "early" in (await proxy.get())[1]
 
 
 async def test_an_instance_on_a_unix_socket_is_verified_as_localhost(tmp_path: Path) -> None:
