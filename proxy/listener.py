@@ -19,12 +19,16 @@ from proxy.http.forwarding import Forwarding, Origin
 from proxy.http.heads import HeadLimits, RequestReader
 from proxy.http.marks import Marks
 from proxy.http.terms import Timeouts
+from proxy.proxied import Proxied
 from proxy.sockets import listen, remove_socket
+from proxy.tls.handshakes import Handshakes
+from proxy.tls.plain import Plain
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from config.trusted import TrustedProxies
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
     from proxy.edge.access import Access
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
     from proxy.routes import Router
+    from proxy.tls.certificates import Certificates
 
 _REFUSED_AT_ONCE = 256  # clients too many that are being told so
 _ROOM_AT_ONCE = 64  # idle connections closed at each sweep while descriptors are short
@@ -54,13 +59,20 @@ class ListenerOptions:
     connections_per_client: int = 0
     requests_per_connection: int = 0
     response_rules: HeaderRules | None = None  # for the headers of our own answers
+    proxies: TrustedProxies | None = None  # those from which a PROXY header must come
+    mode: int | None = None  # of a unix socket's file
 
 
 class Listener:
     """Accepts clients on one address."""
 
     def __init__(
-        self, bind: Bind, router: Router[Terms], options: ListenerOptions, log: AccessLog | None = None
+        self,
+        bind: Bind,
+        router: Router[Terms],
+        options: ListenerOptions,
+        log: AccessLog | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         self.bind = bind
         self.router = router
@@ -78,6 +90,9 @@ class Listener:
         self.marks = Marks if log is not None else None
         self.access: Access | None = None  # who may connect; None: everybody
         self.rate_limits: RateLimits | None = None  # which the guards of its routes count too
+        self.certificates = certificates
+        self.handshakes = Handshakes(certificates, options.timeouts.request_head) if certificates is not None else None
+        self.proxied = Proxied(options.proxies, options.timeouts.request_head) if options.proxies else None
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
@@ -93,7 +108,8 @@ class Listener:
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        return len(self._clients)
+        waiting = len(self.proxied) if self.proxied is not None else 0
+        return len(self._clients) + waiting + (len(self.handshakes) if self.handshakes is not None else 0)
 
     @property
     def exhausted(self) -> int:
@@ -118,14 +134,32 @@ class Listener:
 
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
+        sockets = await asyncio.to_thread(listen, self.bind, self.options.mode)  # a name may have to be looked up
         self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+        proxied = await self.proxied.read(sock) if self.proxied is not None else None
+        if self.handshakes is None:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self, proxied), sock)
+            return
+        peer = sock.getpeername() if proxied is None else proxied.source
+        address = peer[0] if isinstance(peer, tuple) else ""
+        if not self._has_room(address, self.handshakes):
+            self.overflowed += 1
+            sock.close()  # to tell it why would take the handshake that there is no room for
+            return
+        await self.handshakes.shake(sock, address, Downstream(self, proxied), lambda: Plain(self, proxied))
+
+    def _has_room(self, address: str, handshakes: Handshakes) -> bool:
+        """Tell whether one more handshake is within the limits on connections, of which it will be one."""
+        options = self.options
+        if options.connections and len(self._clients) + len(handshakes) >= options.connections:
+            return False
+        most = options.connections_per_client if address else 0
+        return not most or self._by_address[address] + handshakes.of_address(address) < most
 
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""
@@ -134,6 +168,10 @@ class Listener:
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
+        if self.proxied is not None:
+            self.proxied.cut()
+        if self.handshakes is not None:
+            self.handshakes.cut(silent=True)
 
     def say_goodbye(self) -> None:
         """Ask those to leave whose connections are tunnels."""
@@ -142,6 +180,10 @@ class Listener:
 
     def abort(self) -> None:
         """Close every connection, answered or not."""
+        if self.proxied is not None:
+            self.proxied.cut()
+        if self.handshakes is not None:
+            self.handshakes.cut()
         for client in list(self._clients):
             client.abort()
 
@@ -163,6 +205,8 @@ class Listener:
         """Count a client in; return the answer that it gets instead when it must be refused."""
         self.accepted += 1
         self._clients.add(client)
+        if self.handshakes is not None:
+            self.handshakes.joined(client)
         options = self.options
         address = client.origin.address
         if self.access is not None and not self.access.admits(address):
@@ -204,6 +248,8 @@ class Listener:
         record.status, record.received, record.sent = status, marks.received, marks.sent
         record.first_byte, record.own, record.reused = marks.first_byte, marks.own, marks.reused
         record.downstream_end, record.upstream_end, record.error = downstream_end, upstream_end, error
+        if self.handshakes is not None:
+            _note_tls(record, exchange.downstream.origin)
         log.write(record)
 
     def log_refusal(
@@ -222,6 +268,8 @@ class Listener:
         record.user = request.user if request is not None else b""
         ended = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
         record.downstream_end = end or ended
+        if self.handshakes is not None:
+            _note_tls(record, origin)
         log.write(record)
 
     def _refuse(self, client: Downstream, status: int, reason: str) -> Answer:
@@ -236,6 +284,11 @@ class Listener:
         idle = (client for client in self._clients if client.idle)
         for client in list(islice(idle, _ROOM_AT_ONCE)):
             client.abort()
+
+
+def _note_tls(record: Record, origin: Origin) -> None:
+    if origin.secured is not None:
+        record.tls_version, record.tls_cipher = origin.secured.version, origin.secured.cipher
 
 
 _process = b"%024x" % getrandbits(96)

@@ -49,6 +49,8 @@ class Record:
         "service",
         "status",
         "time",
+        "tls_cipher",
+        "tls_version",
         "upstream_end",
         "user",
     )
@@ -73,6 +75,8 @@ class Record:
         self.downstream_end = "complete"  # one of DOWNSTREAM_ENDS
         self.upstream_end = "none"  # one of UPSTREAM_ENDS
         self.reused = False  # the connection to the instance had been used before
+        self.tls_version = ""  # TLSv1.3, and the cipher; none on a listener without TLS
+        self.tls_cipher = ""
         self.error = ""  # the sentence of an answer of ours
 
     def __repr__(self) -> str:

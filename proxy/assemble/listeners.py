@@ -13,6 +13,8 @@ from proxy.edge.header_rules import compiled
 from proxy.http.forwarding import Forwarding
 from proxy.listener import Listener, ListenerOptions
 from proxy.settings import head_limits_of, timeouts_of
+from proxy.tls.certificates import Certificates
+from proxy.tls.files import tls_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,11 +59,14 @@ def make_listeners(
     """Make the listeners, not bound yet. Raises UsersFileError."""
     guards = guards or Guards(services)
     routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
-    return [_listener(config, wanted, routes, log, guards) for wanted in config.listeners]
+    return [
+        _listener(config, wanted, routes, log, guards, f"listeners[{number}]")
+        for number, wanted in enumerate(config.listeners)
+    ]
 
 
 def _listener(
-    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards
+    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards, place: str
 ) -> Listener:
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
@@ -80,7 +85,10 @@ def _listener(
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
         response_rules=compiled(wanted.response_headers),
+        proxies=wanted.proxy_protocol,
+        mode=int(wanted.mode, 8) if wanted.mode else None,
     )
-    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log)
+    certificates = Certificates(tls_options(wanted.tls, f"{place}.tls")) if wanted.tls is not None else None
+    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log, certificates)
     listener.access, listener.rate_limits = guards.of_listener(wanted)
     return listener
