@@ -21,6 +21,8 @@ From the inside out:
 - `guards`      what stands before a listener or a route: lists of addresses, and the keys of the next three
 - `rate_limit`, `basic_auth`, `forward_auth`  the keys of each
 - `own_fields`  the headers that pointsman itself has the say on
+- `listener_tls` the keys of TLS to the clients of a listener
+- `upstream_tls` the keys of TLS to the instances of a service
 - `listener`, `route`, `service`, `health`  the keys of each
 - `header_rules`  what is taken out of headers and put in, at three levels
 - `mirror`      who gets copies of a route's requests

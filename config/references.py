@@ -25,7 +25,8 @@ from config.route import CONDITIONS, GOALS, Rewrite, Route
 from config.service import Balancer
 from config.split import Split, SplitSticky
 from config.together import repeated
-from config.units import Bind, parse_address, parse_bind, show
+from config.units import Bind, parse_bind, parse_instance_address, show
+from config.upstream_tls import UpstreamTls
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
@@ -217,6 +218,7 @@ def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> I
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
     yield from _broken(BodyWanted.rules, service, path, ("health", "probe", "body"), unresolved)
     yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
+    yield from _broken(UpstreamTls.rules, service, path, ("tls",), unresolved)
     overrides = _at(service, ("overrides",))
     for place, override in enumerate(overrides if isinstance(overrides, list) else []):
         yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
@@ -267,7 +269,7 @@ def _identity(instance: Any) -> str | None:
         if given is not None:
             return given if isinstance(given, str) and given else None
         instance = instance.get("address")
-    address = _read(parse_address, instance)
+    address = _read(parse_instance_address, instance)
     return str(address) if address else None
 
 

@@ -16,6 +16,7 @@ from proxy.admin_splits import Splits
 from proxy.admin_tcp import raw_routes
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
+from proxy.tls.showing import certificates_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -57,6 +58,7 @@ class Admin:
                 web.post("/api/v1/services/{name}/accept", self._accept),
                 web.get("/api/v1/routes", self._routes),
                 web.get("/api/v1/catalogs", self._catalogs),
+                web.get("/api/v1/certificates", self._certificates),
                 web.get("/api/v1/events", self._events),
                 *Splits(application.splits, application.journal.record).routes(),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
@@ -173,6 +175,9 @@ class Admin:
                 ],
             }
         )
+
+    async def _certificates(self, request: web.Request) -> web.Response:
+        return await _json({"certificates": list(certificates_of(self._application.listeners, time.time()))})
 
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""

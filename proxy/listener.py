@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from itertools import count
@@ -16,11 +15,12 @@ from proxy.http.heads import HeadLimits, RequestReader
 from proxy.http.marks import Marks
 from proxy.http.terms import Timeouts
 from proxy.listening import Listening
+from proxy.tls.plain import Plain
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
+    from config.trusted import TrustedProxies
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
     from proxy.edge.header_rules import HeaderRules
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from proxy.http.exchange import Exchange
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
+    from proxy.proxy_protocol import Ends
     from proxy.routes import Router
+    from proxy.tls.certificates import Certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,22 @@ class ListenerOptions:
     connections_per_client: int = 0
     requests_per_connection: int = 0
     response_rules: HeaderRules | None = None  # for the headers of our own answers
+    proxies: TrustedProxies | None = None  # those from which a PROXY header must come
+    mode: int | None = None  # of a unix socket's file
 
 
 class Listener(Listening["Downstream"]):
     """Accepts clients that speak HTTP on one address."""
 
     def __init__(
-        self, bind: Bind, router: Router[Terms], options: ListenerOptions, log: AccessLog | None = None
+        self,
+        bind: Bind,
+        router: Router[Terms],
+        options: ListenerOptions,
+        log: AccessLog | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
-        super().__init__(bind, options, log)
+        super().__init__(bind, options, log, certificates)
         self.router = router
         self.limits = options.limits
         self.forwarding = options.forwarding
@@ -67,9 +76,11 @@ class Listener(Listening["Downstream"]):
         self.marks = Marks if log is not None else None
         self.rate_limits: RateLimits | None = None  # which the guards of its routes count too
 
-    async def _serve(self, sock: socket.socket) -> None:
-        """Begin to speak with a client. An OSError is a connection that ended as it began."""
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+    def _client(self, proxied: Ends | None) -> Downstream:
+        return Downstream(self, proxied)
+
+    def _plain(self, proxied: Ends | None) -> Downstream:
+        return Plain(self, proxied)
 
     def log_exchange(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
         """Write an exchange that has ended into the access log."""
@@ -87,6 +98,8 @@ class Listener(Listening["Downstream"]):
         record.status, record.received, record.sent = status, marks.received, marks.sent
         record.first_byte, record.own, record.reused = marks.first_byte, marks.own, marks.reused
         record.downstream_end, record.upstream_end, record.error = downstream_end, upstream_end, error
+        if self.handshakes is not None:
+            record.note_tls(exchange.downstream.origin.secured)
         log.write(record)
 
     def log_refusal(
@@ -105,6 +118,8 @@ class Listener(Listening["Downstream"]):
         record.user = request.user if request is not None else b""
         ended = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
         record.downstream_end = end or ended
+        if self.handshakes is not None:
+            record.note_tls(origin.secured)
         log.write(record)
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from proxy.acceptor import Acceptor
 from proxy.edge.guard import DENIED
 from proxy.http.answers import refusal
+from proxy.proxied import Proxied
 from proxy.sockets import listen, remove_socket
+from proxy.tls.handshakes import Handshakes
 
 if TYPE_CHECKING:
     import socket
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from proxy.http.answers import Answer
     from proxy.http.forwarding import Origin
     from proxy.listener import ListenerOptions
+    from proxy.proxy_protocol import Ends
+    from proxy.tls.certificates import Certificates
 
 _REFUSED_AT_ONCE = 256  # clients too many that are being told so
 _ROOM_AT_ONCE = 64  # idle connections closed at each sweep while descriptors are short
@@ -52,10 +56,15 @@ C = TypeVar("C", bound=Connected)
 class Listening(Generic[C]):
     """Accepts clients on one address; how they are served is the subclass's."""
 
-    def __init__(self, bind: Bind, options: ListenerOptions, log: AccessLog | None) -> None:
+    def __init__(
+        self, bind: Bind, options: ListenerOptions, log: AccessLog | None, certificates: Certificates | None
+    ) -> None:
         self.bind = bind
         self.options = options
         self.timeouts = options.timeouts
+        self.certificates = certificates
+        self.handshakes = Handshakes(certificates, options.timeouts.request_head) if certificates is not None else None
+        self.proxied = Proxied(options.proxies, options.timeouts.request_head) if options.proxies else None
         self.access: Access | None = None  # who may connect; None: everybody
         self.draining = False
         self.accepted = 0  # connections, since the start
@@ -72,7 +81,8 @@ class Listening(Generic[C]):
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        return len(self._clients)
+        waiting = len(self.proxied) if self.proxied is not None else 0
+        return len(self._clients) + waiting + (len(self.handshakes) if self.handshakes is not None else 0)
 
     @property
     def exhausted(self) -> int:
@@ -97,14 +107,40 @@ class Listening(Generic[C]):
 
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
+        sockets = await asyncio.to_thread(listen, self.bind, self.options.mode)  # a name may have to be looked up
         self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
+        proxied = await self.proxied.read(sock) if self.proxied is not None else None
+        if self.handshakes is None:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: self._client(proxied), sock)
+            return
+        peer = sock.getpeername() if proxied is None else proxied.source
+        address = peer[0] if isinstance(peer, tuple) else ""
+        if not self._has_room(address, self.handshakes):
+            self.overflowed += 1
+            sock.close()  # to tell it why would take the handshake that there is no room for
+            return
+        await self.handshakes.shake(sock, address, self._client(proxied), lambda: self._plain(proxied))
+
+    def _client(self, proxied: Ends | None) -> asyncio.Protocol:
+        """Return the protocol for a client; `proxied` is what a PROXY header said of it."""
         raise NotImplementedError
+
+    def _plain(self, proxied: Ends | None) -> asyncio.Protocol:
+        """Return the protocol for a client that does not speak the TLS which is spoken here."""
+        raise NotImplementedError
+
+    def _has_room(self, address: str, handshakes: Handshakes) -> bool:
+        """Tell whether one more handshake is within the limits on connections, of which it will be one."""
+        options = self.options
+        if options.connections and len(self._clients) + len(handshakes) >= options.connections:
+            return False
+        most = options.connections_per_client if address else 0
+        return not most or self._by_address[address] + handshakes.of_address(address) < most
 
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""
@@ -113,6 +149,10 @@ class Listening(Generic[C]):
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
+        if self.proxied is not None:
+            self.proxied.cut()
+        if self.handshakes is not None:
+            self.handshakes.cut(silent=True)
 
     def say_goodbye(self) -> None:
         """Ask those to leave whose connections are tunnels."""
@@ -121,6 +161,10 @@ class Listening(Generic[C]):
 
     def abort(self) -> None:
         """Close every connection, answered or not."""
+        if self.proxied is not None:
+            self.proxied.cut()
+        if self.handshakes is not None:
+            self.handshakes.cut()
         for client in list(self._clients):
             client.abort()
 
@@ -142,6 +186,8 @@ class Listening(Generic[C]):
         """Count a client in; return the answer that it gets instead when it must be refused."""
         self.accepted += 1
         self._clients.add(client)
+        if self.handshakes is not None:
+            self.handshakes.joined(client)
         options = self.options
         address = client.origin.address
         if self.access is not None and not self.access.admits(address):

@@ -41,6 +41,8 @@ FIELDS = (
     "request_id",
     "user_agent",
     "user",
+    "tls_version",
+    "tls_cipher",
     "error",
 )
 
@@ -136,5 +138,7 @@ _OF_RECORD: dict[str, Placeholder] = {
     "upstream_end": lambda record: apache_text(record.upstream_end),
     "request_id": lambda record: apache_text(record.request_id),
     "user": lambda record: apache_text(record.user),
+    "tls_version": lambda record: apache_text(record.tls_version),
+    "tls_cipher": lambda record: apache_text(record.tls_cipher),
     "error": lambda record: apache_text(record.error),
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
+    from proxy.tls.secured import Secured
 
 # Why an exchange ended as it did, in one word a side; docs/access_log.md says what each means.
 DOWNSTREAM_ENDS = ("complete", "left", "timeout", "malformed", "refused", "broken", "cut")
@@ -50,6 +51,8 @@ class Record:
         "service",
         "status",
         "time",
+        "tls_cipher",
+        "tls_version",
         "upstream_end",
         "user",
     )
@@ -75,7 +78,14 @@ class Record:
         self.upstream_end = "none"  # one of UPSTREAM_ENDS
         self.reused = False  # the connection to the instance had been used before
         self.raw = False  # a connection of a TCP listener, which has no status
+        self.tls_version = ""  # TLSv1.3, and the cipher; none on a listener without TLS
+        self.tls_cipher = ""
         self.error = ""  # the sentence of an answer of ours
+
+    def note_tls(self, secured: Secured | None) -> None:
+        """Keep what was agreed on with the client."""
+        if secured is not None:
+            self.tls_version, self.tls_cipher = secured.version, secured.cipher
 
     def __repr__(self) -> str:
         return f"<Record {self.request} {self.status} {self.downstream_end}/{self.upstream_end}>"

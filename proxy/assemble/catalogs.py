@@ -10,7 +10,7 @@ from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
 from proxy.assemble.routes import own_routes, router_of
-from proxy.assemble.services import max_shrink_of, unfed_service
+from proxy.assemble.services import instance_tls, max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
@@ -53,6 +53,7 @@ def make_catalogs(
 def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
     listing, registry = registries.make_catalog(wanted)
     reader = ResponseReader(head_limits_of(config.limits))
+    tls = instance_tls(wanted.settings, f"catalogs.{wanted.name}.settings.tls")
 
     def told(name: str, event: str, text: str) -> None:
         journal.keep(name, event, "", text)
@@ -67,7 +68,7 @@ def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], No
         )  # fmt: skip
 
     def make(ours: str, keeper: Keeper) -> Service:
-        service = unfed_service(ours, wanted.settings, config, reader, journal)
+        service = unfed_service(ours, wanted.settings, config, reader, journal, tls)
         service.sources = (Source("consul", "consul", keeper),)
         return service
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from config import levels
@@ -17,6 +18,8 @@ from proxy.settings import head_limits_of, timeouts_of
 from proxy.tcp.counts import counts_of
 from proxy.tcp.listener import TcpListener
 from proxy.tcp.names import Names
+from proxy.tls.certificates import Certificates
+from proxy.tls.files import tls_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,32 +61,52 @@ def make_listeners(
     splits: Mapping[str, Split] | None = None,
     guards: Guards | None = None,
 ) -> list[Listener | TcpListener]:
-    """Make the listeners, not bound yet. Raises UsersFileError."""
+    """Make the listeners, not bound yet. Raises UsersFileError and CertificateError."""
     guards = guards or Guards(services)
     routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
-    return [
-        _listener(config, wanted, routes, log, guards)
-        if wanted.tcp is None
-        else _tcp_listener(config, wanted, services, log, guards)
-        for wanted in config.listeners
-    ]
+    made: list[Listener | TcpListener] = []
+    for number, wanted in enumerate(config.listeners):
+        certificates = _certificates(wanted, f"listeners[{number}].tls")
+        if wanted.tcp is None:
+            made.append(_listener(config, wanted, routes, log, guards, certificates))
+        else:
+            made.append(_tcp_listener(config, wanted, services, log, guards, certificates))
+    return made
 
 
 def _listener(
-    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards
+    config: Config,
+    wanted: keys.Listener,
+    routes: Sequence[Entry],
+    log: AccessLog | None,
+    guards: Guards,
+    certificates: Certificates | None,
 ) -> Listener:
-    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), _options(config, wanted), log)
+    router, options = router_of(config, wanted, routes, guards), _options(config, wanted)
+    listener = Listener(wanted.bind, router, options, log, certificates)
     listener.access, listener.rate_limits = guards.of_listener(wanted)
     return listener
 
 
 def _tcp_listener(
-    config: Config, wanted: keys.Listener, services: Mapping[str, Service], log: AccessLog | None, guards: Guards
+    config: Config,
+    wanted: keys.Listener,
+    services: Mapping[str, Service],
+    log: AccessLog | None,
+    guards: Guards,
+    certificates: Certificates | None,
 ) -> TcpListener:
     names, options = names_of(config, wanted, services), _options(config, wanted)
-    listener = TcpListener(wanted.bind, names, options, config.drain_timeout, log)
+    listener = TcpListener(wanted.bind, names, options, config.drain_timeout, log, certificates)
     listener.access = guards.of_listener(wanted)[0]
     return listener
+
+
+def _certificates(wanted: keys.Listener, place: str) -> Certificates | None:
+    if wanted.tls is None:
+        return None
+    options = tls_options(wanted.tls, place)
+    return Certificates(options if wanted.tcp is None else replace(options, alpn=()))
 
 
 def _options(config: Config, wanted: keys.Listener) -> ListenerOptions:
@@ -104,6 +127,8 @@ def _options(config: Config, wanted: keys.Listener) -> ListenerOptions:
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
         response_rules=compiled(wanted.response_headers),
+        proxies=wanted.proxy_protocol,
+        mode=int(wanted.mode, 8) if wanted.mode else None,
     )
 
 

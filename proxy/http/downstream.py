@@ -17,8 +17,9 @@ from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
 from proxy.http.forwarding import Origin
 from proxy.http.heads import END
-from proxy.http.resets import reset
+from proxy.http.resets import reset, unsent
 from proxy.http.terms import NEVER
+from proxy.proxy_protocol import ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from proxy.http.marks import Marks
     from proxy.http.terms import Terms
     from proxy.listener import Listener
+    from proxy.proxy_protocol import Ends
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
 _LINGER = 2.0  # seconds in which what a refused client still sends is read and dropped (RFC 9112 9.6)
@@ -51,6 +53,7 @@ class Downstream(asyncio.Protocol):
         "_exchange",
         "_head_begun",
         "_lingering",
+        "_proxied",
         "_reading_heads",
         "_resting",
         "_served",
@@ -69,8 +72,9 @@ class Downstream(asyncio.Protocol):
     transport: asyncio.Transport
     origin: Origin  # what its requests tell of where they came from
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, proxied: Ends | None = None) -> None:
         self.listener = listener
+        self._proxied = proxied  # what a PROXY header said of it
         self.deadline = self.expires = NEVER
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
@@ -94,11 +98,20 @@ class Downstream(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         listener = self.listener
-        self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"))
+        secured = None
+        if listener.handshakes is not None:
+            secured = listener.handshakes.secured(transport)
+            if secured is not None:
+                self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
+        proxied = self._proxied
+        peer = transport.get_extra_info("peername") if proxied is None else proxied.source
+        self.origin = Origin(listener.forwarding, peer, secured)
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
         if refusal is not None:
             self._give(refusal, None)
+        elif listener.draining:
+            self.drain()  # it was accepted before; a handshake takes its time
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of what the client sends."""
@@ -180,6 +193,10 @@ class Downstream(asyncio.Protocol):
         self._exchange = None
         reset(self.transport)
 
+    def ends(self) -> Ends | None:
+        """Return the connection's ends, as a PROXY header gave them or as they are; None for a unix socket's."""
+        return self._proxied or ends_of(self.transport)
+
     def switched(self) -> bytes:
         """Speak HTTP no more: the connection is one end of a tunnel. Return what the client has sent ahead of it."""
         ahead, self._ahead = self._ahead, b""
@@ -240,7 +257,11 @@ class Downstream(asyncio.Protocol):
             else:
                 exchange.expired()
         elif self.full or self._lingering or self.transport.is_closing():
-            self.abort()
+            if self.origin.secured is not None and self.expires == NEVER and unsent(self.transport):
+                # With TLS it shows only now that a client is slow; it gets the time of one.
+                self.expires = self.deadline = now + self.listener.timeouts.stream_idle
+            else:
+                self.abort()
         elif self._ahead:
             self._refuse(408, "the request's head did not arrive in time")
         else:
@@ -251,8 +272,11 @@ class Downstream(asyncio.Protocol):
 
         Nor does anybody see it while it is behind bytes for which the kernel has no room; then the deadline ends it.
         """
+        sock = self.transport.get_extra_info("socket")
+        if sock is None:
+            return True  # TLS has none any more once the connection is lost
         poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        poll.register(sock.fileno(), select.POLLRDHUP)
         return bool(poll.poll(0))
 
     def abort(self) -> None:
@@ -262,7 +286,7 @@ class Downstream(asyncio.Protocol):
             exchange.abandon()
             if exchange.tunnel is not None:
                 return  # which closes both its connections
-        if exchange is not None or self.transport.get_write_buffer_size():
+        if exchange is not None or unsent(self.transport):
             self.break_off()
         else:
             self.transport.abort()
@@ -526,7 +550,11 @@ class Downstream(asyncio.Protocol):
             return
         slow = self.transport.get_write_buffer_size() > 0
         self.deadline = time.monotonic() + (self.listener.timeouts.stream_idle if slow else _LINGER)
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()  # TLS: says that it ends, and drops what comes, until the client has closed
+            return
         if self.paused:
             self.paused = False
             self.transport.resume_reading()

@@ -7,12 +7,14 @@ import select
 import time
 from typing import TYPE_CHECKING, cast
 
-from proxy.http.buffers import WRITE_HIGH, WRITE_LOW, Bounded
+from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.forwarding import Forwarding, Origin
 from proxy.http.heads import RequestHead
 from proxy.http.terms import NEVER
+from proxy.proxy_protocol import Ends, ends_of
 from proxy.tcp.conversation import Conversation
 from proxy.tcp.hello import HelloError, HelloReader
+from proxy.tls.speaking import name_asked
 
 if TYPE_CHECKING:
     from proxy.tcp.listener import TcpListener
@@ -31,6 +33,7 @@ class Client(asyncio.Protocol):
     __slots__ = (
         "_early",
         "_hello",
+        "_proxied",
         "conversation",
         "deadline",
         "expires",
@@ -44,8 +47,9 @@ class Client(asyncio.Protocol):
     transport: asyncio.Transport
     origin: Origin
 
-    def __init__(self, listener: TcpListener) -> None:
+    def __init__(self, listener: TcpListener, proxied: Ends | None = None) -> None:
         self.listener = listener
+        self._proxied = proxied  # what a PROXY header said of it
         self.deadline = self.expires = NEVER
         self.full = False  # our side of the connection holds more than the client takes
         self.finished = False  # it has ended its stream before it had an instance
@@ -60,13 +64,26 @@ class Client(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         listener = self.listener
-        self.origin = Origin(_NOBODY_BELIEVED, transport.get_extra_info("peername"))
+        secured = listener.handshakes.secured(transport) if listener.handshakes is not None else None
+        if secured is not None:
+            self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
+        peer = transport.get_extra_info("peername") if self._proxied is None else self._proxied.source
+        self.origin = Origin(_NOBODY_BELIEVED, peer, secured)
         now = time.monotonic()
         self.deadline = now + listener.timeouts.request_head
         if (refusal := listener.joined(self)) is not None:
             listener.log_refusal(self, "", "refused", refusal.error)
             self.transport.abort()
-        elif listener.names:
+        else:
+            self._greet(now)
+            if listener.draining:
+                self.drain()  # it was accepted before; a handshake takes its time
+
+    def _greet(self, now: float) -> None:
+        """Find out where it wants to go."""
+        if self.origin.secured is not None:
+            self._begin(name_asked(self.transport), b"", now)
+        elif self.listener.names:
             self._hello = HelloReader()
             self.transport.set_protocol(Bounded(self))
         else:
@@ -109,6 +126,10 @@ class Client(asyncio.Protocol):
         self.full = False
 
     # From the conversation.
+
+    def ends(self) -> Ends | None:
+        """Return the connection's ends, as a PROXY header gave them or as they are; None for a unix socket's."""
+        return self._proxied or ends_of(self.transport)
 
     def refused(self) -> None:
         """Close: there is no instance for it."""
@@ -187,6 +208,15 @@ class Client(asyncio.Protocol):
             self.listener.refused += 1
             self.listener.log_refusal(self, name, why, error)
             self.transport.close()
+
+
+class Plain(Client):
+    """A connection without TLS to a listener with TLS: it is closed, for no word is known to it for certain."""
+
+    __slots__ = ()
+
+    def _greet(self, now: float) -> None:
+        self._turn_away("", "malformed", "TLS is spoken on this port, and the client does not")
 
 
 def opening_of(origin: Origin, name: str) -> RequestHead:

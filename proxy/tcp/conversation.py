@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
     from proxy.http.upstream import Upstream
+    from proxy.proxy_protocol import Ends
     from proxy.tcp.client import Client
 
 
@@ -116,6 +117,10 @@ class Conversation:
     def woken(self) -> None:
         """Try: a place may have become free."""
         self.find(time.monotonic(), woken=True)
+
+    def ends(self) -> Ends | None:
+        """Return the ends of the client's connection, for a PROXY header."""
+        return self.client.ends()
 
     def connected(self, upstream: Upstream, now: float) -> None:
         """Join both sides."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
 from proxy.access_log.record import Record
 from proxy.listening import Listening
-from proxy.tcp.client import Client, opening_of
+from proxy.tcp.client import Client, Plain, opening_of
 
 if TYPE_CHECKING:
-    import socket
-
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
     from proxy.http.terms import Terms
     from proxy.listener import ListenerOptions
+    from proxy.proxy_protocol import Ends
     from proxy.tcp.conversation import Conversation
     from proxy.tcp.names import Names
+    from proxy.tls.certificates import Certificates
 
 
 class TcpListener(Listening[Client]):
@@ -35,14 +34,17 @@ class TcpListener(Listening[Client]):
         options: ListenerOptions,
         drain_timeout: float,
         log: AccessLog | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
-        super().__init__(bind, options, log)
+        super().__init__(bind, options, log, certificates)
         self.names = names
         self._drain_timeout = drain_timeout
 
-    async def _serve(self, sock: socket.socket) -> None:
-        """Begin with a client. An OSError is a connection that ended as it began."""
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: Client(self), sock)
+    def _client(self, proxied: Ends | None) -> Client:
+        return Client(self, proxied)
+
+    def _plain(self, proxied: Ends | None) -> Client:
+        return Plain(self, proxied)
 
     def sweep(self, now: float) -> None:
         """Do what every listener does, and mind whose endpoints are drained."""
@@ -83,4 +85,5 @@ class TcpListener(Listening[Client]):
         record.time = time.time()
         record.client = client.origin.address
         record.listener = self._name
+        record.note_tls(client.origin.secured)
         return record

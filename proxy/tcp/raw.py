@@ -20,6 +20,8 @@ class RawUpstream(Upstream):
 
     __slots__ = ("early", "finished")
 
+    protocol = ""  # by TLS none is asked for
+
     def __init__(self, home: Connections) -> None:
         super().__init__(home)
         self.early = b""
