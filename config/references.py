@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config.acme import Acme
 from config.balancing import Override, Sticky
 from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
@@ -35,6 +36,7 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _routes_twice(data, unresolved)
     yield from _clashing_binds(data)
     yield from _state_nowhere(data, unresolved)
+    yield from _broken(Acme.rules, data, (), ("acme",), unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
     for place, catalog in enumerate(_list(data, "catalogs")):

@@ -14,6 +14,7 @@ from prometheus_client import exposition
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
+from proxy.tls.acme.sight import acme_shown
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -51,6 +52,7 @@ class Admin:
                 web.post("/api/v1/services/{name}/accept", self._accept),
                 web.get("/api/v1/routes", self._routes),
                 web.get("/api/v1/catalogs", self._catalogs),
+                web.get("/api/v1/acme", self._acme),
                 web.get("/api/v1/events", self._events),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]
@@ -165,6 +167,9 @@ class Admin:
                 ],
             }
         )
+
+    async def _acme(self, request: web.Request) -> web.Response:
+        return await _json(acme_shown(self._application.renewals))
 
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""

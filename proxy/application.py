@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from discovery.embedded.server import RegistryServer
 from proxy.admin import Admin
+from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import make_catalogs
 from proxy.assemble.listeners import access_log, make_listeners
 from proxy.assemble.services import make_services, state_folder
@@ -41,6 +42,7 @@ class Application:
         self.state = state_folder(config)
         self.services = make_services(config, self.journal, self.state)
         self.access_log = access_log(config)
+        self.renewals = make_renewals(config, self.journal)
         self.listeners = make_listeners(config, self.services, self.access_log)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
         self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal)
@@ -76,6 +78,8 @@ class Application:
             await listener.start()
             _log.info("listening on %s", listener.address)
         self._tasks.start(self._sweep(), "the sweep of deadlines")
+        if self.renewals is not None:
+            self._tasks.start(self.renewals.run(), "the renewal of certificates")
         self.registrations.start(self._tasks)
 
     async def run(self) -> int:

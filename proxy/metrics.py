@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
+from proxy.tls.acme.sight import acme_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,7 @@ class Collector(CollectorBase):
         yield from self._traffic()
         yield from self._listeners()
         yield from self._access_log()
+        yield from acme_metrics(self._application.renewals)
         yield from self._endpoints()
         yield from self._discovery()
         yield from self._catalogs()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
+from proxy.assemble.acme import challenged
 from proxy.edge.edge import Edge
 from proxy.http.forwarding import Forwarding
 from proxy.http.terms import NEVER, Terms
@@ -94,4 +95,5 @@ def router_of(config: Config, listener: keys.Listener, entries: Sequence[Entry])
             )
         return found
 
-    return Router([Route(goal(entry), entry.host.encode(), entry.path.encode(), entry.compare) for entry in entries])
+    router = Router([Route(goal(entry), entry.host.encode(), entry.path.encode(), entry.compare) for entry in entries])
+    return challenged(config, listener, router)
