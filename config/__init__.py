@@ -19,6 +19,7 @@ From the inside out:
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
 - `acme`        the keys of certificates that are got from an authority
+- `listener_tls` the keys of TLS to the clients of a listener
 - `listener`, `route`, `service`, `health`  the keys of each
 - `model`       the top of the file; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file

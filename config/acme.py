@@ -58,6 +58,14 @@ def _terms_agreed(given: Mapping[str, Any]) -> str | None:
 Domains = Annotated[tuple[Annotated[str, AfterValidator(_domain)], ...], AfterValidator(_distinct)]
 
 
+class ListenerAcme(Model):
+    """Certificates that a listener has from the authority."""
+
+    domains: Annotated[Domains, Field(min_length=1)] = Field(
+        description="The hosts: each gets a certificate of its own. No wildcards: HTTP-01 cannot prove them."
+    )
+
+
 class Acme(Model):
     """The authority that certificates are got from, and the account there."""
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from config.frozen import Model
+from config.listener_tls import ListenerTls
 from config.traffic import ListenerLimits, ListenerTimeouts
 from config.trusted import TrustedList
 from config.units import BindText, Bool
@@ -28,6 +29,7 @@ class Listener(Model):
         description="Where to listen: host:port, [ipv6]:port, :port for all addresses of the machine, or unix:/path. "
         "Port 0 lets the system choose one."
     )
+    tls: ListenerTls | None = Field(default=None, description="TLS to the clients. Left out: they speak plain HTTP.")
     timeouts: ListenerTimeouts = Field(
         default=ListenerTimeouts(), description="How long each wait for its clients may last."
     )

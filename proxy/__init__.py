@@ -3,6 +3,7 @@
 A request, in the order in which it passes:
 
     listener.py      a bound address and its clients          http/           the data path, byte for byte
+    tls/             TLS to the clients
     routes.py        from a request to its service            counters.py     plain integers of the hot path
 
 Around it:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from discovery.embedded.server import RegistryServer
@@ -77,6 +78,9 @@ class Application:
         for listener in self.listeners:
             await listener.start()
             _log.info("listening on %s", listener.address)
+            if listener.certificates is not None:
+                listener.certificates.tell = partial(self._certificate, str(listener.bind))
+                self._tasks.start(listener.certificates.watch(), f"the watch of the certificates of {listener.bind}")
         self._tasks.start(self._sweep(), "the sweep of deadlines")
         if self.renewals is not None:
             self._tasks.start(self.renewals.run(), "the renewal of certificates")
@@ -176,6 +180,9 @@ class Application:
             f"catalog {catalog.name}: {reason}" for catalog in self.catalogs.catalogs if (reason := catalog.unready())
         ]
         return reasons
+
+    def _certificate(self, listener: str, kind: str, reason: str) -> None:
+        self.journal.record(f"listener {listener}", kind, "", reason)
 
     def _own_port(self) -> int:
         return next(iter(self.listeners[0].ports), 0)

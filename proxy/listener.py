@@ -18,6 +18,8 @@ from proxy.http.heads import HeadLimits, RequestReader
 from proxy.http.marks import Marks
 from proxy.http.terms import Timeouts
 from proxy.sockets import listen, remove_socket
+from proxy.tls.handshakes import Handshakes
+from proxy.tls.plain import Plain
 
 if TYPE_CHECKING:
     import socket
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
     from proxy.routes import Router
+    from proxy.tls.certificates import Certificates
 
 _REFUSED_AT_ONCE = 256  # clients too many that are being told so
 _ROOM_AT_ONCE = 64  # idle connections closed at each sweep while descriptors are short
@@ -53,7 +56,12 @@ class Listener:
     """Accepts clients on one address."""
 
     def __init__(
-        self, bind: Bind, router: Router[Terms], options: ListenerOptions, log: AccessLog | None = None
+        self,
+        bind: Bind,
+        router: Router[Terms],
+        options: ListenerOptions,
+        log: AccessLog | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         self.bind = bind
         self.router = router
@@ -68,6 +76,8 @@ class Listener:
         self.make_id: Callable[[], bytes] | None = new_id if options.request_id != "none" else None
         self.keeps_ids = options.request_id == "keep"
         self.marks = Marks if log is not None else None
+        self.certificates = certificates
+        self.handshakes = Handshakes(certificates, options.timeouts.request_head) if certificates is not None else None
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
@@ -82,7 +92,7 @@ class Listener:
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        return len(self._clients)
+        return len(self._clients) + (len(self.handshakes) if self.handshakes is not None else 0)
 
     @property
     def exhausted(self) -> int:
@@ -114,7 +124,24 @@ class Listener:
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+        if self.handshakes is None:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+            return
+        peer = sock.getpeername()
+        address = peer[0] if isinstance(peer, tuple) else ""
+        if not self._has_room(address, self.handshakes):
+            self.overflowed += 1
+            sock.close()  # to tell it why would take the handshake that there is no room for
+            return
+        await self.handshakes.shake(sock, address, Downstream(self), lambda: Plain(self))
+
+    def _has_room(self, address: str, handshakes: Handshakes) -> bool:
+        """Tell whether one more handshake is within the limits on connections, of which it will be one."""
+        options = self.options
+        if options.connections and len(self._clients) + len(handshakes) >= options.connections:
+            return False
+        most = options.connections_per_client if address else 0
+        return not most or self._by_address[address] + handshakes.of_address(address) < most
 
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""
@@ -123,6 +150,8 @@ class Listener:
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
+        if self.handshakes is not None:
+            self.handshakes.cut(silent=True)
 
     def say_goodbye(self) -> None:
         """Ask those to leave whose connections are tunnels."""
@@ -131,6 +160,8 @@ class Listener:
 
     def abort(self) -> None:
         """Close every connection, answered or not."""
+        if self.handshakes is not None:
+            self.handshakes.cut()
         for client in list(self._clients):
             client.abort()
 
@@ -152,6 +183,8 @@ class Listener:
         """Count a client in; return why it must be refused, or ""."""
         self.accepted += 1
         self._clients.add(client)
+        if self.handshakes is not None:
+            self.handshakes.joined(client)
         options = self.options
         address = client.origin.address
         most = options.connections_per_client if address else 0

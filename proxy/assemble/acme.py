@@ -9,6 +9,7 @@ from proxy.tls.acme.challenges import Challenged
 from proxy.tls.acme.files import Folder
 from proxy.tls.acme.renewals import Renewals
 from proxy.tls.acme.wanted import AuthorityOptions
+from proxy.tls.pair import Pair
 
 if TYPE_CHECKING:
     from config import listener as keys
@@ -45,7 +46,19 @@ def make_renewals(config: Config, journal: Journal) -> Renewals | None:
 
 def domains_of(config: Config) -> tuple[str, ...]:
     """List the domains that certificates are got for, each once."""
-    return config.acme.domains if config.acme else ()
+    if config.acme is None:
+        return ()
+    named = [one.tls.acme.domains for one in config.listeners if one.tls and one.tls.acme]
+    return tuple(dict.fromkeys(domain for domains in (config.acme.domains, *named) for domain in domains))
+
+
+def pairs_of(config: Config, listener: keys.Listener, place: str) -> tuple[Pair, ...]:
+    """Say where the certificates are that a listener has from the authority; `place` is the path of its key `tls`."""
+    acme = listener.tls.acme if listener.tls else None
+    if acme is None or config.acme is None:
+        return ()
+    folder = Folder(config.acme.folder)
+    return tuple(Pair(*folder.pair(domain), f"{place}.acme") for domain in acme.domains)
 
 
 def challenged(config: Config, listener: keys.Listener, router: Router[Terms]) -> Router[Terms]:
@@ -56,4 +69,4 @@ def challenged(config: Config, listener: keys.Listener, router: Router[Terms]) -
 
 
 def _answers(listener: keys.Listener) -> bool:
-    return not listener.bind.path
+    return listener.tls is None and not listener.bind.path

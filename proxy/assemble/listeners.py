@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
-from proxy.assemble.acme import challenged
+from proxy.assemble.acme import challenged, pairs_of
 from proxy.edge.edge import Edge
 from proxy.http.forwarding import Forwarding
 from proxy.http.terms import NEVER, Terms
@@ -15,6 +15,8 @@ from proxy.listener import Listener, ListenerOptions
 from proxy.routes import Route, Router
 from proxy.settings import head_limits_of, timeouts_of
 from proxy.table import Entry
+from proxy.tls.certificates import Certificates
+from proxy.tls.files import tls_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +51,15 @@ def access_log(config: Config) -> AccessLog | None:
 
 def make_listeners(config: Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
     """Make the listeners, not bound yet."""
-    return [_listener(config, wanted, services, log) for wanted in config.listeners]
+    return [
+        _listener(config, wanted, services, log, f"listeners[{number}]")
+        for number, wanted in enumerate(config.listeners)
+    ]
 
 
-def _listener(config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None) -> Listener:
+def _listener(
+    config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None, place: str
+) -> Listener:
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
     options = ListenerOptions(
@@ -70,7 +77,12 @@ def _listener(config: Config, wanted: keys.Listener, services: dict[str, Service
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
     )
-    return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log)
+    certificates = (
+        Certificates(tls_options(wanted.tls, f"{place}.tls", pairs_of(config, wanted, f"{place}.tls")))
+        if wanted.tls is not None
+        else None
+    )
+    return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log, certificates)
 
 
 def own_routes(config: Config, services: Mapping[str, Service]) -> tuple[Entry, ...]:

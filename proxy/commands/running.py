@@ -27,6 +27,7 @@ from proxy.assemble.listeners import AccessLogError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 from proxy.tls.acme.renewals import AcmeError
+from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -91,7 +92,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, AccessLogError, AcmeError, StickyKeyError) as error:
+    except (RegistryError, AccessLogError, AcmeError, CertificateError, StickyKeyError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
 from proxy.http.forwarding import Origin
 from proxy.http.heads import END
-from proxy.http.resets import reset
+from proxy.http.resets import reset, unsent
 from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
@@ -90,11 +90,18 @@ class Downstream(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         listener = self.listener
-        self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"))
+        secured = None
+        if listener.handshakes is not None:
+            secured = listener.handshakes.secured(transport)
+            if secured is not None:
+                self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
+        self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"), secured)
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
         if refusal:
             self._refuse(503, refusal)
+        elif listener.draining:
+            self.drain()  # it was accepted before; a handshake takes its time
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of what the client sends."""
@@ -215,7 +222,11 @@ class Downstream(asyncio.Protocol):
             else:
                 exchange.expired()
         elif self.full or self._lingering or self.transport.is_closing():
-            self.abort()
+            if self.expires == NEVER and not self.full and unsent(self.transport):
+                # With TLS it shows only now that a client is slow; it gets the time of one.
+                self.expires = self.deadline = now + self.listener.timeouts.stream_idle
+            else:
+                self.abort()
         elif self._ahead:
             self._refuse(408, "the request's head did not arrive in time")
         else:
@@ -226,8 +237,11 @@ class Downstream(asyncio.Protocol):
 
         Nor does anybody see it while it is behind bytes for which the kernel has no room; then the deadline ends it.
         """
+        sock = self.transport.get_extra_info("socket")
+        if sock is None:
+            return True  # TLS has none any more once the connection is lost
         poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        poll.register(sock.fileno(), select.POLLRDHUP)
         return bool(poll.poll(0))
 
     def abort(self) -> None:
@@ -237,7 +251,7 @@ class Downstream(asyncio.Protocol):
             exchange.abandon()
             if exchange.tunnel is not None:
                 return  # which closes both its connections
-        if exchange is not None or self.transport.get_write_buffer_size():
+        if exchange is not None or unsent(self.transport):
             self.break_off()
         else:
             self.transport.abort()
@@ -443,7 +457,11 @@ class Downstream(asyncio.Protocol):
             return
         slow = self.transport.get_write_buffer_size() > 0
         self.deadline = time.monotonic() + (self.listener.timeouts.stream_idle if slow else _LINGER)
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()  # TLS: says that it ends, and drops what comes, until the client has closed
+            return
         if self.paused:
             self.paused = False
             self.transport.resume_reading()

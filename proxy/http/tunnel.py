@@ -187,11 +187,13 @@ class _End:
     def eof_received(self) -> bool:
         """End the other side's stream, and stay open for what it still sends."""
         self.finished = True
-        if self._tunnel.both_finished():
+        # TLS ends both directions at once: half a connection is nothing that the loop's can have.
+        whole = not (self.transport.can_write_eof() and self.other.transport.can_write_eof())
+        if whole or self._tunnel.both_finished():
             self._tunnel.finish()
         elif not self.other.transport.is_closing():
             self.other.transport.write_eof()
-        return True
+        return self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the tunnel, and whoever counts the connection."""

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import requests
-
 from acme import challenges, client, errors, messages
 from josepy.errors import Error as JoseError
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
+
 from proxy.tls.acme import making
 from proxy.tls.acme.wanted import OrderError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import stat
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from proxy.tls.acme.challenges import PREFIX
+from proxy.tls.acme.files import Folder
 from tests.proxy.running import instance, running, until
 from tests.servers.pebble import Pebble
 from tests.servers.ports import free_port
@@ -100,6 +102,37 @@ async def test_a_certificate_that_grows_old_is_renewed_under_load(authority, pro
         assert certificate_in(folder) != before
 
 
+async def test_a_tls_listener_takes_the_certificate_up_and_cuts_nobody_off(authority, proof_port, tmp_path):
+    async with instance("web") as address:
+        config = config_of(proof_port, address, {**authority.keys(tmp_path / "acme"), "domains": []})
+        tls = {"acme": {"domains": [DOMAIN]}}
+        config["listeners"].append({"bind": "127.0.0.1:0", "tls": tls})
+        async with running(config, tmp_path) as one:
+            plain, secure = one.application.listeners
+            assert (plain.certificates, secure.certificates is None) == (None, False)
+            reader, writer = await greeted(secure.ports[0], ssl._create_unverified_context())  # the placeholder
+            assert (await asked(reader, writer)).startswith(b"HTTP/1.1 200")
+            await issued(one)
+            await until(lambda: secure.certificates.loads)
+            assert (await asked(reader, writer)).startswith(b"HTTP/1.1 200")
+            writer.close()
+            trusted = ssl.create_default_context(cadata=await asyncio.to_thread(authority.root))
+            reader, writer = await greeted(secure.ports[0], trusted)
+            assert (await asked(reader, writer)).startswith(b"HTTP/1.1 200")
+            writer.close()
+
+
+async def greeted(port, context):
+    return await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=DOMAIN)
+
+
+async def asked(reader, writer):
+    writer.write(b"GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    await asyncio.wait_for(reader.readexactly(3), 5)
+    return head
+
+
 async def test_an_authority_that_is_away_holds_nothing_up(pebble_programs, tmp_path):
     port = free_port()
     late = Pebble(tmp_path, port)
@@ -139,8 +172,15 @@ async def test_a_proof_that_nobody_gives_is_told_and_not_tried_again_at_once(aut
 
 async def test_only_questions_about_proofs_of_ours_are_answered(tmp_path):
     acme = {"terms_agreed": True, "directory": "https://127.0.0.1:9/dir", "folder": str(tmp_path / "acme")}
+    folder = Folder(tmp_path / "acme")
+    folder.prepare(DOMAIN)
+    with folder.locked():  # another process orders, and this one is asked
+        folder.prove("tok-en_1", b"tok-en_1.thumb")
+        await only_proofs_are_answered(config_of, acme, tmp_path)
+
+
+async def only_proofs_are_answered(config_of, acme, tmp_path):
     async with instance("web") as address, running(config_of(0, address, acme), tmp_path) as one:
-        renewals_of(one).folder.prove("tok-en_1", b"tok-en_1.thumb")
         path = PREFIX.decode()
         assert await one.get(path + "tok-en_1") == (200, "tok-en_1.thumb")
         elsewhere = await one.get(path + "unknown")
