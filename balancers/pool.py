@@ -167,6 +167,7 @@ class Pool:
 
     def open_to(self, request: Request | None) -> Collection[Endpoint]:
         """Return the candidates that a request may go to: all of them, or those of its subset."""
+        self._refresh()
         open_to = getattr(self._balancer, "open_to", None)
         return self._candidates if open_to is None else cast("Collection[Endpoint]", open_to(request))
 
@@ -417,7 +418,7 @@ def _said(error: Exception) -> str:
 
 def _moved(before: Instance, after: Instance) -> bool:
     """Tell whether an identity now stands for another process: nothing learned of the old address is true of it."""
-    return before.port != after.port or before.address != after.address
+    return (before.port, before.address, before.secure) != (after.port, after.address, after.secure)
 
 
 def _difference(before: Instance, after: Instance) -> str:

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
@@ -24,7 +24,7 @@ def parse_version(value: object) -> Version:
     text = str(value) if isinstance(value, float) else value
     if text not in ("1.2", "1.3"):
         raise ValueError(f'must be "1.2" or "1.3", not {show(value)}')
-    return cast("Version", text)
+    return text
 
 
 def _known_ciphers(ciphers: str) -> str:

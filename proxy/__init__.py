@@ -3,8 +3,11 @@
 A request, in the order in which it passes:
 
     listener.py      a bound address and its clients          http/           the data path, byte for byte
-    tls/             TLS to the clients
+    tls/             TLS to the clients, and to instances
+    proxied.py       PROXY headers of clients         proxy_protocol.py   as bytes
     routes.py        from a request to its service            counters.py     plain integers of the hot path
+    path_index.py    the routes of one host                   paths.py        a path as routes compare it
+    conditions.py    what else routes look at                 splits.py       requests shared between services
 
 Around it:
 
@@ -13,7 +16,7 @@ Around it:
     admin.py         the admin API                            metrics.py      the collector for Prometheus
     table.py         the order of all routes                  catalog.py       one catalog: its services and routes
     catalogs.py      all of them: the table, who leaves
-    admin_endpoints.py  its part that drains one endpoint
+    admin_endpoints.py  its part that drains one endpoint     admin_splits.py  its part about splits
     journal.py       what happened, and why                   logs.py         JSON or text
     tasks.py         tasks with an owner                      descriptors.py  leaves some for what needs them
 

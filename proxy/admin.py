@@ -12,9 +12,11 @@ from aiohttp import web
 from prometheus_client import exposition
 
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
+from proxy.admin_splits import Splits
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
 from proxy.tls.acme.sight import acme_shown
+from proxy.tls.showing import certificates_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from proxy.service import Service, Source
     from proxy.table import Entry
 
+# What routes of the file may have beside: conditions, and what becomes of their requests.
+_OF_THE_FILE = {
+    "methods", "headers", "query", "clients", "split", "redirect", "answer", "strip_prefix", "rewrite"
+}  # fmt: skip
 _LEFT_OUT_SHOWN = 1000  # texts of one list
 
 
@@ -52,8 +58,10 @@ class Admin:
                 web.post("/api/v1/services/{name}/accept", self._accept),
                 web.get("/api/v1/routes", self._routes),
                 web.get("/api/v1/catalogs", self._catalogs),
+                web.get("/api/v1/certificates", self._certificates),
                 web.get("/api/v1/acme", self._acme),
                 web.get("/api/v1/events", self._events),
+                *Splits(application.splits, application.journal.record).routes(),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]
         )
@@ -168,6 +176,9 @@ class Admin:
             }
         )
 
+    async def _certificates(self, request: web.Request) -> web.Response:
+        return await _json({"certificates": list(certificates_of(self._application.listeners, time.time()))})
+
     async def _acme(self, request: web.Request) -> web.Response:
         return await _json(acme_shown(self._application.renewals))
 
@@ -221,10 +232,11 @@ def _route(entry: Entry) -> dict[str, Any]:
     return {
         "host": entry.host,
         "path": entry.path,
-        "compare": entry.compare.value,
+        "compare": entry.compare.value if entry.compare is not None else "regex",
         "strip": entry.strip,
-        "service": entry.service.name,
+        "service": entry.service.name if entry.service is not None and entry.split is None else None,
         "catalog": entry.catalog or None,
+        **(entry.wanted.model_dump(mode="json", include=_OF_THE_FILE, exclude_defaults=True) if entry.wanted else {}),
     }
 
 

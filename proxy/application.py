@@ -13,7 +13,9 @@ from discovery.embedded.server import RegistryServer
 from proxy.admin import Admin
 from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import make_catalogs
+from proxy.assemble.guards import Guards
 from proxy.assemble.listeners import access_log, make_listeners
+from proxy.assemble.routes import make_splits
 from proxy.assemble.services import make_services, state_folder
 from proxy.journal import Journal
 from proxy.registrations import Registrations
@@ -44,9 +46,11 @@ class Application:
         self.services = make_services(config, self.journal, self.state)
         self.access_log = access_log(config)
         self.renewals = make_renewals(config, self.journal)
-        self.listeners = make_listeners(config, self.services, self.access_log)
+        self.splits = make_splits(config, self.services)
+        self.guards = Guards(self.services)
+        self.listeners = make_listeners(config, self.services, self.access_log, self.splits, self.guards)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
-        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal)
+        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal, self.splits, self.guards)
         self.draining = False
         self.died = ""  # the part of us that died, and of what
         self._end = asyncio.Event()
@@ -81,6 +85,8 @@ class Application:
             if listener.certificates is not None:
                 listener.certificates.tell = partial(self._certificate, str(listener.bind))
                 self._tasks.start(listener.certificates.watch(), f"the watch of the certificates of {listener.bind}")
+        if self.guards.files:
+            self._tasks.start(self.guards.follow(), "the watch of the files of users")
         self._tasks.start(self._sweep(), "the sweep of deadlines")
         if self.renewals is not None:
             self._tasks.start(self.renewals.run(), "the renewal of certificates")
@@ -161,6 +167,7 @@ class Application:
                     await self._admin.stop()
         except TimeoutError:
             _log.warning("some parts did not end within %g s", _CLOSING)
+        self.guards.close()
         if self.state is not None:
             try:
                 await asyncio.wait_for(self.state.close(), _CLOSING)

@@ -25,6 +25,7 @@ from proxy.commands.drain import drain
 from proxy.commands.register import register
 from proxy.commands.running import FILE, config_of, load_config, run_to_end
 from proxy.commands.services import services
+from proxy.commands.split import split
 from proxy.registry_command import serve_registry
 from proxy.simulate.command import simulate_command
 
@@ -127,7 +128,7 @@ def version() -> None:
     click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
 
 
-for command in (register, services, discover, drain, simulate_command):
+for command in (register, services, discover, drain, split, simulate_command):
     main.add_command(command)
 
 

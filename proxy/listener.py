@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from proxy.acceptor import Acceptor
 from proxy.access_log.record import Record
+from proxy.edge.guard import DENIED
+from proxy.http.answers import refusal
 from proxy.http.downstream import Downstream
 from proxy.http.forwarding import Forwarding, Origin
 from proxy.http.heads import HeadLimits, RequestReader
 from proxy.http.marks import Marks
 from proxy.http.terms import Timeouts
+from proxy.proxied import Proxied
 from proxy.sockets import listen, remove_socket
 from proxy.tls.handshakes import Handshakes
 from proxy.tls.plain import Plain
@@ -25,8 +28,13 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from config.trusted import TrustedProxies
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
+    from proxy.edge.access import Access
+    from proxy.edge.header_rules import HeaderRules
+    from proxy.edge.rate_limit import RateLimits
+    from proxy.http.answers import Answer
     from proxy.http.exchange import Exchange
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
@@ -50,6 +58,9 @@ class ListenerOptions:
     connections: int = 0
     connections_per_client: int = 0
     requests_per_connection: int = 0
+    response_rules: HeaderRules | None = None  # for the headers of our own answers
+    proxies: TrustedProxies | None = None  # those from which a PROXY header must come
+    mode: int | None = None  # of a unix socket's file
 
 
 class Listener:
@@ -69,6 +80,7 @@ class Listener:
         self.limits = options.limits
         self.timeouts = options.timeouts
         self.forwarding = options.forwarding
+        self.response_rules = options.response_rules
         self.requests_per_connection = options.requests_per_connection
         self.reader = RequestReader(
             options.limits, allow_connect=options.allow_connect, allow_trace=options.allow_trace
@@ -76,11 +88,15 @@ class Listener:
         self.make_id: Callable[[], bytes] | None = new_id if options.request_id != "none" else None
         self.keeps_ids = options.request_id == "keep"
         self.marks = Marks if log is not None else None
+        self.access: Access | None = None  # who may connect; None: everybody
+        self.rate_limits: RateLimits | None = None  # which the guards of its routes count too
         self.certificates = certificates
         self.handshakes = Handshakes(certificates, options.timeouts.request_head) if certificates is not None else None
+        self.proxied = Proxied(options.proxies, options.timeouts.request_head) if options.proxies else None
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
+        self.answered = [0] * 6  # those that were answered here as they were to be, by the first digit of the status
         self.overflowed = 0  # connections refused for being one too many
         self._log = log
         self._name = str(bind)
@@ -92,7 +108,8 @@ class Listener:
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        return len(self._clients) + (len(self.handshakes) if self.handshakes is not None else 0)
+        waiting = len(self.proxied) if self.proxied is not None else 0
+        return len(self._clients) + waiting + (len(self.handshakes) if self.handshakes is not None else 0)
 
     @property
     def exhausted(self) -> int:
@@ -117,23 +134,24 @@ class Listener:
 
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
+        sockets = await asyncio.to_thread(listen, self.bind, self.options.mode)  # a name may have to be looked up
         self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
+        proxied = await self.proxied.read(sock) if self.proxied is not None else None
         if self.handshakes is None:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self, proxied), sock)
             return
-        peer = sock.getpeername()
+        peer = sock.getpeername() if proxied is None else proxied.source
         address = peer[0] if isinstance(peer, tuple) else ""
         if not self._has_room(address, self.handshakes):
             self.overflowed += 1
             sock.close()  # to tell it why would take the handshake that there is no room for
             return
-        await self.handshakes.shake(sock, address, Downstream(self), lambda: Plain(self))
+        await self.handshakes.shake(sock, address, Downstream(self, proxied), lambda: Plain(self, proxied))
 
     def _has_room(self, address: str, handshakes: Handshakes) -> bool:
         """Tell whether one more handshake is within the limits on connections, of which it will be one."""
@@ -150,6 +168,8 @@ class Listener:
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
+        if self.proxied is not None:
+            self.proxied.cut()
         if self.handshakes is not None:
             self.handshakes.cut(silent=True)
 
@@ -160,6 +180,8 @@ class Listener:
 
     def abort(self) -> None:
         """Close every connection, answered or not."""
+        if self.proxied is not None:
+            self.proxied.cut()
         if self.handshakes is not None:
             self.handshakes.cut()
         for client in list(self._clients):
@@ -179,22 +201,24 @@ class Listener:
             self._make_room()
             self._acceptor.resume()
 
-    def joined(self, client: Downstream) -> str:
-        """Count a client in; return why it must be refused, or ""."""
+    def joined(self, client: Downstream) -> Answer | None:
+        """Count a client in; return the answer that it gets instead when it must be refused."""
         self.accepted += 1
         self._clients.add(client)
         if self.handshakes is not None:
             self.handshakes.joined(client)
         options = self.options
         address = client.origin.address
+        if self.access is not None and not self.access.admits(address):
+            return self._refuse(client, 403, DENIED)
         most = options.connections_per_client if address else 0
         if most and self._by_address[address] >= most:
-            return self._refuse(client, f"more than {most} connections of one client")
+            return self._refuse(client, 503, f"more than {most} connections of one client")
         if options.connections and len(self._clients) - len(self._refusing) > options.connections:
-            return self._refuse(client, f"more than {options.connections} connections")
+            return self._refuse(client, 503, f"more than {options.connections} connections")
         if most:
             self._by_address[address] += 1
-        return ""
+        return None
 
     def left(self, client: Downstream) -> None:
         """Count a client out."""
@@ -220,36 +244,51 @@ class Listener:
         record.listener, record.service = self._name, exchange.service.name
         record.endpoint, record.address, record.attempts = marks.endpoint, marks.address, marks.attempts
         record.request, record.request_id = exchange.request, exchange.request.request_id.decode()
+        record.user = exchange.request.user
         record.status, record.received, record.sent = status, marks.received, marks.sent
         record.first_byte, record.own, record.reused = marks.first_byte, marks.own, marks.reused
         record.downstream_end, record.upstream_end, record.error = downstream_end, upstream_end, error
+        if self.handshakes is not None:
+            _note_tls(record, exchange.downstream.origin)
         log.write(record)
 
-    def log_refusal(self, origin: Origin, request: RequestHead | None, status: int, error: str) -> None:
-        """Write a request that was answered here into the access log."""
+    def log_refusal(
+        self, origin: Origin, request: RequestHead | None, status: int, error: str, started: float = 0.0, end: str = ""
+    ) -> None:
+        """Write a request that was answered here into the access log; `started` is when, if it had to wait."""
         log = self._log
         assert log is not None
         record = Record()
-        record.time = time.time()
+        record.duration = time.monotonic() - started if started else 0.0
+        record.time = time.time() - record.duration
         record.client = origin.client(request) if request is not None else origin.address
         record.listener = self._name
         record.request, record.status, record.error = request, status, error
         record.request_id = request.request_id.decode() if request is not None else ""
-        record.downstream_end = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        record.user = request.user if request is not None else b""
+        ended = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        record.downstream_end = end or ended
+        if self.handshakes is not None:
+            _note_tls(record, origin)
         log.write(record)
 
-    def _refuse(self, client: Downstream, reason: str) -> str:
-        self.overflowed += 1
+    def _refuse(self, client: Downstream, status: int, reason: str) -> Answer:
+        self.overflowed += status == 503
         self._refusing.add(client)
         if len(self._refusing) > _REFUSED_AT_ONCE:
             client.transport.abort()  # a crowd that is turned away gets no answer each
-        return reason
+        return refusal(status, reason)
 
     def _make_room(self) -> None:
         """Close some idle connections: the descriptors are worth more to those who wait to be accepted."""
         idle = (client for client in self._clients if client.idle)
         for client in list(islice(idle, _ROOM_AT_ONCE)):
             client.abort()
+
+
+def _note_tls(record: Record, origin: Origin) -> None:
+    if origin.secured is not None:
+        record.tls_version, record.tls_cipher = origin.secured.version, origin.secured.cipher
 
 
 _process = b"%024x" % getrandbits(96)

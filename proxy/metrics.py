@@ -17,7 +17,10 @@ from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
+from proxy.edge.guard_metrics import guard_metrics
+from proxy.edge.mirror_metrics import mirror_metrics
 from proxy.tls.acme.sight import acme_metrics
+from proxy.tls.showing import tls_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +47,14 @@ class Collector(CollectorBase):
         )
         yield from self._traffic()
         yield from self._listeners()
+        yield from self._splits()
         yield from self._access_log()
         yield from acme_metrics(self._application.renewals)
         yield from self._endpoints()
         yield from self._discovery()
         yield from self._catalogs()
+        yield from mirror_metrics(self._application.services.values())
+        yield from guard_metrics(self._application.guards)
 
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -122,8 +128,16 @@ class Collector(CollectorBase):
             "Requests answered without asking an instance: malformed, or without a route.",
             labels=["listener"],
         )
+        answered = CounterMetricFamily(
+            "pointsman_requests_answered",
+            "Requests answered here as the configuration wants: redirects, fixed answers and the like.",
+            labels=["listener", "code"],
+        )
         overflowed = CounterMetricFamily(
             "pointsman_downstream_connections_refused", "Clients that were one too many.", labels=["listener"]
+        )
+        headers = CounterMetricFamily(
+            "pointsman_proxy_headers", "PROXY headers, by what became of them.", labels=["listener", "result"]
         )
         paused = CounterMetricFamily(
             "pointsman_accept_pauses",
@@ -135,9 +149,29 @@ class Collector(CollectorBase):
             open_.add_metric(labels, listener.clients)
             accepted.add_metric(labels, listener.accepted)
             refused.add_metric(labels, listener.refused)
+            for digit in range(2, 6):
+                answered.add_metric([*labels, f"{digit}xx"], listener.answered[digit])
             overflowed.add_metric(labels, listener.overflowed)
             paused.add_metric(labels, listener.exhausted)
-        yield from (open_, accepted, refused, overflowed, paused)
+            if listener.proxied is not None:
+                for result, count in listener.proxied.results.items():
+                    headers.add_metric([*labels, result], count)
+        yield from (open_, accepted, refused, answered, overflowed, headers, paused)
+        yield from tls_metrics(self._application.listeners, time.time())
+
+    def _splits(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "pointsman_split_requests", "Requests of a split, by the service that they fell to.",
+            labels=["split", "service"],
+        )  # fmt: skip
+        weight = GaugeMetricFamily(
+            "pointsman_split_weight", "The weight of a service in a split.", labels=["split", "service"]
+        )
+        for name, split in self._application.splits.items():
+            for service, count in split.requests.items():
+                requests.add_metric([name, service], count)
+                weight.add_metric([name, service], split.weights[service])
+        yield from (requests, weight)
 
     def _access_log(self) -> Iterator[Metric]:
         log = self._application.access_log

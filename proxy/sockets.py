@@ -19,11 +19,13 @@ class BindError(OSError):
     """An address cannot be listened on; the text says which, and why."""
 
 
-def listen(bind: Bind) -> list[socket.socket]:
-    """Listen on all addresses that `bind` stands for. Raises BindError."""
+def listen(bind: Bind, mode: int | None = None) -> list[socket.socket]:
+    """Listen on all addresses that `bind` stands for; `mode` is for a unix socket's file. Raises BindError."""
     try:
         if bind.path:
             sock = bind_unix(bind.path)
+            if mode is not None:
+                os.chmod(bind.path, mode)  # before anybody can connect
             sock.listen(BACKLOG)
             sock.setblocking(False)
             return [sock]

@@ -40,6 +40,9 @@ FIELDS = (
     "upstream_end",
     "request_id",
     "user_agent",
+    "user",
+    "tls_version",
+    "tls_cipher",
     "error",
 )
 
@@ -132,5 +135,8 @@ _OF_RECORD: dict[str, Placeholder] = {
     "downstream_end": lambda record: apache_text(record.downstream_end),
     "upstream_end": lambda record: apache_text(record.upstream_end),
     "request_id": lambda record: apache_text(record.request_id),
+    "user": lambda record: apache_text(record.user),
+    "tls_version": lambda record: apache_text(record.tls_version),
+    "tls_cipher": lambda record: apache_text(record.tls_cipher),
     "error": lambda record: apache_text(record.error),
 }

@@ -49,7 +49,10 @@ class Record:
         "service",
         "status",
         "time",
+        "tls_cipher",
+        "tls_version",
         "upstream_end",
+        "user",
     )
 
     def __init__(self) -> None:
@@ -62,6 +65,7 @@ class Record:
         self.attempts = 0  # tries made, 0 when nobody was asked
         self.request: RequestHead | None = None  # None when the head could not be read
         self.status = 0  # sent to the client, 0 if none
+        self.user = b""  # whose password the request had
         self.request_id = ""
         self.received = 0  # content from the client and to the client; of a tunnel all bytes
         self.sent = 0
@@ -71,6 +75,8 @@ class Record:
         self.downstream_end = "complete"  # one of DOWNSTREAM_ENDS
         self.upstream_end = "none"  # one of UPSTREAM_ENDS
         self.reused = False  # the connection to the instance had been used before
+        self.tls_version = ""  # TLSv1.3, and the cipher; none on a listener without TLS
+        self.tls_cipher = ""
         self.error = ""  # the sentence of an answer of ours
 
     def __repr__(self) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
-from proxy.assemble.listeners import own_routes, router_of
-from proxy.assemble.services import max_shrink_of, unfed_service
+from proxy.assemble.routes import own_routes, router_of
+from proxy.assemble.services import instance_tls, max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
@@ -18,25 +18,32 @@ from proxy.service import Service, Source
 from proxy.settings import head_limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from config import model as keys
     from discovery.instance import Instance, Snapshot
+    from proxy.assemble.guards import Guards
     from proxy.journal import Journal
     from proxy.listener import Listener
+    from proxy.splits import Split
     from proxy.table import Entry
 
 
 def make_catalogs(
-    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal
+    config: keys.Config,
+    services: dict[str, Service],
+    listeners: Sequence[Listener],
+    journal: Journal,
+    splits: Mapping[str, Split],
+    guards: Guards,
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
 
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries)
+            listener.router = router_of(config, wanted, entries, guards)
 
-    whole = Catalogs(own_routes(config, services), services, install)
+    whole = Catalogs(own_routes(config, services, splits, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
 
@@ -44,6 +51,7 @@ def make_catalogs(
 def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
     listing, registry = registries.make_catalog(wanted)
     reader = ResponseReader(head_limits_of(config.limits))
+    tls = instance_tls(wanted.settings, f"catalogs.{wanted.name}.settings.tls")
 
     def told(name: str, event: str, text: str) -> None:
         journal.keep(name, event, "", text)
@@ -58,7 +66,7 @@ def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], No
         )  # fmt: skip
 
     def make(ours: str, keeper: Keeper) -> Service:
-        service = unfed_service(ours, wanted.settings, config, reader, journal)
+        service = unfed_service(ours, wanted.settings, config, reader, journal, tls)
         service.sources = (Source("consul", "consul", keeper),)
         return service
 

@@ -14,5 +14,8 @@ What an exchange is made of, or becomes:
     retries.py       what is tried again, and how often       hedge.py        a second copy, when nobody answers
     forwarding.py    where a request came from                terms.py        time-outs, limits
     tunnel.py        after 101: bytes both ways               websocket.py    where its frames begin
+    way.py           how an endpoint is connected to
     marks.py         what the access log wants to know        resets.py       a connection broken off
+    writing.py       the head that an instance is sent
+    copy.py          a request that another service gets too  copies.py       all those of one service
 """

@@ -8,8 +8,10 @@ import select
 import time
 from typing import TYPE_CHECKING, cast
 
+from proxy.edge.admission import Admission
 from proxy.http import answers
-from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody
+from proxy.http.answers import Answer
+from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody, narrow
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
@@ -17,13 +19,16 @@ from proxy.http.forwarding import Origin
 from proxy.http.heads import END
 from proxy.http.resets import reset, unsent
 from proxy.http.terms import NEVER
+from proxy.proxy_protocol import Ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.http.answers import Answer
+    from proxy.edge.guard import Guard
+    from proxy.edge.mirror import Kept
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
+    from proxy.http.terms import Terms
     from proxy.listener import Listener
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
@@ -47,6 +52,7 @@ class Downstream(asyncio.Protocol):
         "_exchange",
         "_head_begun",
         "_lingering",
+        "_proxied",
         "_reading_heads",
         "_resting",
         "_served",
@@ -65,13 +71,14 @@ class Downstream(asyncio.Protocol):
     transport: asyncio.Transport
     origin: Origin  # what its requests tell of where they came from
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, proxied: Ends | None = None) -> None:
         self.listener = listener
+        self._proxied = proxied  # what a PROXY header said of it
         self.deadline = self.expires = NEVER
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
-        self._exchange: Exchange | None = None
-        self._body: BodyReader | None = None  # of the present request, until it is whole
+        self._exchange: Exchange | None = None  # or an Admission, which stands in for it
+        self._body: BodyReader | Kept | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._ahead = b""  # arrived, not looked at
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
@@ -95,11 +102,13 @@ class Downstream(asyncio.Protocol):
             secured = listener.handshakes.secured(transport)
             if secured is not None:
                 self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
-        self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"), secured)
+        proxied = self._proxied
+        peer = transport.get_extra_info("peername") if proxied is None else proxied.source
+        self.origin = Origin(listener.forwarding, peer, secured)
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
-        if refusal:
-            self._refuse(503, refusal)
+        if refusal is not None:
+            self._give(refusal, None)
         elif listener.draining:
             self.drain()  # it was accepted before; a handshake takes its time
 
@@ -183,6 +192,13 @@ class Downstream(asyncio.Protocol):
         self._exchange = None
         reset(self.transport)
 
+    def ends(self) -> Ends | None:
+        """Return the connection's ends, as a PROXY header gave them or as they are; None for a unix socket's."""
+        if self._proxied is not None:
+            return self._proxied
+        peer, own = self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname")
+        return Ends(peer[:2], own[:2]) if isinstance(peer, tuple) and isinstance(own, tuple) else None
+
     def switched(self) -> bytes:
         """Speak HTTP no more: the connection is one end of a tunnel. Return what the client has sent ahead of it."""
         ahead, self._ahead = self._ahead, b""
@@ -194,6 +210,27 @@ class Downstream(asyncio.Protocol):
     def log(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
         """Write the access log's line of an exchange that has ended."""
         self.listener.log_exchange(exchange, status, downstream_end, upstream_end, error)
+
+    # From an admission.
+
+    def admitted(self, admission: Admission, answer: Answer | None) -> None:
+        """Go on with a request that may pass, or give the client the answer that it gets instead."""
+        self._exchange = None
+        self.expires = NEVER
+        request, terms, now = admission.request, admission.terms, time.monotonic()
+        if answer is not None:
+            self.keep_alive = self.keep_alive and admission.request_whole
+            self._give(answer, request, admission.started)
+            return
+        content, whole, trailers = admission.content
+        passed = self._at_edge(request, terms, now, content, trailers, admission.started)
+        if passed is None:
+            return
+        exchange = self._exchange = Exchange(self, request, passed, now)
+        exchange.begin(content, whole, trailers)
+        if self._exchange is exchange:
+            admission.hand_over(exchange)
+            self.steer()
 
     # From the listener.
 
@@ -222,7 +259,7 @@ class Downstream(asyncio.Protocol):
             else:
                 exchange.expired()
         elif self.full or self._lingering or self.transport.is_closing():
-            if self.expires == NEVER and not self.full and unsent(self.transport):
+            if self.origin.secured is not None and self.expires == NEVER and unsent(self.transport):
                 # With TLS it shows only now that a client is slow; it gets the time of one.
                 self.expires = self.deadline = now + self.listener.timeouts.stream_idle
             else:
@@ -336,9 +373,14 @@ class Downstream(asyncio.Protocol):
         if listener.make_id is not None and not (request.request_id and listener.keeps_ids):
             request.request_id = listener.make_id()
         request.origin = self.origin
-        terms = listener.router.find(request)
+        try:
+            terms = listener.router.find(request)
+        except BadMessageError as error:
+            self.keep_alive = False
+            self._refuse(error.status, str(error), request)
+            return
         most = terms.body if terms is not None else NEVER
-        body: BodyReader | None
+        body: BodyReader | Kept | None
         if request.length == 0:
             body, content, trailers, whole = None, b"", b"", True
             self._ahead = data[end + 4 :]
@@ -364,15 +406,18 @@ class Downstream(asyncio.Protocol):
             return
         if terms is None:
             self.keep_alive = self.keep_alive and body is None
-            self._refuse(404, "no route matches this host and path", request)
+            limits = listener.rate_limits
+            own = limits.refuses(request, now) if limits is not None else None
+            self._give(own or answers.refusal(404, "no route matches this host and path"), request)
             return
         if terms.edge is not None:
-            own = terms.edge.answer(request, now)
-            if own is not None:
-                self.keep_alive = self.keep_alive and body is None
-                self._give(own, request)
+            guard = terms.edge.guard
+            if guard is not None and self._guarded(guard, request, terms, now, content, whole, trailers):
                 return
-            terms = terms.edge.passed(request, terms)
+            terms = self._at_edge(request, terms, now, content, trailers)
+            if terms is None:
+                return
+            body = self._body
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -391,7 +436,57 @@ class Downstream(asyncio.Protocol):
             self._head_begun = True
             self.deadline = time.monotonic() + self.listener.timeouts.request_head
 
-    def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
+    def _guarded(
+        self, guard: Guard, request: RequestHead, terms: Terms, now: float, content: bytes, whole: bool, trailers: bytes
+    ) -> bool:
+        """Give the guard's answer, or wait until it has one; false when the request may pass at once."""
+        verdict = guard.judge(request, now)
+        if not verdict:
+            return False
+        if isinstance(verdict, Answer):
+            self.keep_alive = self.keep_alive and whole
+            self._give(verdict, request)
+            return True
+        admission = Admission(self, request, terms, now, verdict)
+        self._exchange = cast("Exchange", admission)
+        admission.begin(content, whole, trailers)
+        if self._body is not None and self._exchange is not None:
+            self._bounded = True
+            self.transport.set_protocol(Bounded(self))
+            self.steer()
+        return True
+
+    def _at_edge(
+        self,
+        request: RequestHead,
+        terms: Terms,
+        now: float,
+        content: bytes,
+        trailers: bytes,
+        started: float = 0.0,
+    ) -> Terms | None:
+        """Return what holds for a request on its way to an instance; None for one that has been answered."""
+        edge, body = terms.edge, cast("BodyReader | None", self._body)  # nothing of it is kept for a mirror yet
+        if edge is None:
+            return terms
+        own = edge.answer(request, now)
+        if own is not None:
+            self.keep_alive = self.keep_alive and self._body is None
+            self._give(own, request, started)
+            return None
+        try:
+            passed = edge.passed(request, terms)
+            if passed.body < terms.body:  # the service that it fell to takes less than another of its split
+                narrow(body, request.length, len(content), passed.body)
+        except BadMessageError as error:
+            self.keep_alive = False
+            self._refuse(error.status, str(error), request)
+            return None
+        if edge.mirror is not None:
+            self._body = edge.mirror.taken(request, content, trailers, body)
+        return passed
+
+    def _read_body(self, exchange: Exchange, body: BodyReader | Kept, data: bytes) -> None:
         try:
             content = body.feed(data)
         except BadMessageError as error:
@@ -415,16 +510,16 @@ class Downstream(asyncio.Protocol):
         """Answer by ourselves; what cannot be understood, or is not read to its end, ends the connection."""
         self._give(answers.refusal(status, error), request)
 
-    def _give(self, answer: Answer, request: RequestHead | None) -> None:
+    def _give(self, answer: Answer, request: RequestHead | None, started: float = 0.0) -> None:
         """Answer by ourselves, without an instance."""
         if answer.error:
             self.listener.refused += 1
+        else:
+            self.listener.answered[answer.status // 100] += 1
         close = request is None or not self.keep_alive
-        to_head = request is not None and request.method == b"HEAD"
-        request_id = request.request_id if request is not None else b""
-        text = answer.written(close=close, to_head=to_head, request_id=request_id)
+        text = answer.written(close=close, request=request, rules=self.listener.response_rules)
         if self.marks is not None:
-            self.listener.log_refusal(self.origin, request, answer.status, answer.error)
+            self.listener.log_refusal(self.origin, request, answer.status, answer.error, started)
         self.transport.write(text)
         if close:
             self._linger()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from config.trusted import TrustedProxies
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from proxy.tls.secured import Secured
 
 _NOBODY = TrustedProxies()
+_SCHEMES = (b"http", b"https")
 _VIA = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
+
+
+class Telling(Protocol):
+    """A request, as far as it tells of where it came from."""
+
+    @property
+    def forwarded(self) -> list[tuple[bytes, bytes]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +49,25 @@ class Origin:
     the head; only X-Forwarded-Host hangs on the request. Otherwise `fields` says what comes before them.
     """
 
-    __slots__ = ("_forwarding", "_trusted", "address", "plain", "scheme", "secured", "tails")
+    __slots__ = ("_forwarding", "_scheme", "_trusted", "address", "plain", "secured", "tails")
 
     def __init__(self, forwarding: Forwarding, peer: object, secured: Secured | None = None) -> None:
         self.address: str = peer[0] if isinstance(peer, tuple) else ""  # a unix socket's client has none
         self.secured = secured  # what is known by TLS; None without
-        self.scheme = "http" if secured is None else "https"
+        self._scheme = _SCHEMES[secured is not None]
         self._forwarding = forwarding
         self._trusted = forwarding.trusted != _NOBODY and forwarding.trusts(self.address)
         self.plain = not self._trusted and forwarding.x_forwarded and not forwarding.rfc7239
         start = secured.fields if secured is not None else b""
         if self.plain:
             address = f"X-Forwarded-For: {self.address}\r\n" if self.address else ""
-            start = f"{address}X-Forwarded-Proto: {self.scheme}\r\n".encode() + start
+            start = f"{address}X-Forwarded-Proto: {self._scheme.decode()}\r\n".encode() + start
         self.tails = (start + _VIA[0], start + _VIA[1]) if start else _VIA
 
     def fields(self, request: RequestHead) -> Iterator[bytes]:
         """Write the fields that say where a request came from: what trusted proxies told, and what we saw."""
         forwarding = self._forwarding
-        told = request.forwarded if self._trusted and request.forwarded else []
+        told = self.told(request)
         names = {name for name, _ in told}
         ours = self.address.encode()
         if forwarding.x_forwarded or b"x-forwarded-for" in names:
@@ -70,7 +78,7 @@ class Origin:
                 yield b"X-Forwarded-For: " + b", ".join(chain)
         if forwarding.x_forwarded:
             if b"x-forwarded-proto" not in names:
-                yield b"X-Forwarded-Proto: " + self.scheme.encode()
+                yield b"X-Forwarded-Proto: " + self._scheme
             if b"x-forwarded-host" not in names and request.authority:
                 yield b"X-Forwarded-Host: " + request.authority
         for name, value in told:
@@ -82,6 +90,19 @@ class Origin:
                 elements.append(self._element(request))
             if elements:
                 yield b"Forwarded: " + b", ".join(elements)
+
+    def tell(self, lines: list[bytes], request: RequestHead) -> None:
+        """Say in a head where its request came from; the head is the request line, Host and what the client sent."""
+        lines.extend(self.fields(request))
+
+    def told(self, request: Telling) -> list[tuple[bytes, bytes]]:
+        """Return what a request tells of where it came from, name and value, as far as that is believed."""
+        return request.forwarded if self._trusted and request.forwarded else []
+
+    def scheme(self, request: Telling) -> bytes:
+        """Return the scheme that the client used: what a trusted proxy says of it, else what we see."""
+        told = [value.lower() for name, value in self.told(request) if name == b"x-forwarded-proto"]
+        return told[-1] if told and told[-1] in _SCHEMES else self._scheme
 
     def client(self, request: RequestHead) -> str:
         """Return the address of the client as far as it can be believed: the last in the chain that is not trusted."""
@@ -103,7 +124,7 @@ class Origin:
         address = self.address.partition("%")[0]
         node = f'"[{address}]"' if ":" in address else address or "unknown"
         host = b';host="%b"' % request.authority if request.authority else b""
-        return b"for=%b%b;proto=%b" % (node.encode(), host, self.scheme.encode())
+        return b"for=%b%b;proto=%b" % (node.encode(), host, self._scheme)
 
 
 def _is_address(text: str) -> bool:

@@ -224,7 +224,7 @@ class Certificates:
         front = Front(ssl.PROTOCOL_TLS_SERVER)
         self._bare(front)
         front.sslobject_class = Speaker
-        front.sni_callback = front.choose  # type: ignore[assignment]  # typeshed has the socket's alone
+        front.sni_callback = front.choose
         return front
 
     def _install(self) -> None:

@@ -48,17 +48,17 @@ def test_the_defaults_are_those_of_the_public_authority():
     assert (acme.domains, acme.directory, acme.folder.name) == (("shop.example.com",), LETS_ENCRYPT, "acme")
 
 
+LISTENER = "p.yaml:1: listeners[0].tls"
+
+
 @pytest.mark.parametrize(
     ("tls", "told"),
     [
         (
             "{acme: {domains: [a.example.com]}}",
-            [
-                "p.yaml:1: listeners[0].tls.acme: "
-                "does nothing without acme at the top of the file: add it, with terms_agreed: true"
-            ],
+            [f"{LISTENER}.acme: does nothing without acme at the top of the file: add it, with terms_agreed: true"],
         ),
-        ("{min_version: '1.3'}", ["p.yaml:1: listeners[0].tls: must have certificates, or acme"]),
+        ("{min_version: '1.3'}", [f"{LISTENER}: must have certificates, or acme"]),
     ],
 )
 def test_a_listener_wants_certificates_from_somewhere(tls, told):

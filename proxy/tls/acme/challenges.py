@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from proxy.edge.edge import Edge
+from proxy.edge.own_answers import Fixed
 from proxy.http.answers import Answer
 from proxy.http.terms import Terms
 from proxy.routes import Router
 
 if TYPE_CHECKING:
-    from proxy.http.heads import RequestHead
-    from proxy.routes import Request
+    from proxy.conditions import Asked
     from proxy.service import Service
     from proxy.tls.acme.files import Folder
 
 PREFIX = b"/.well-known/acme-challenge/"
-
-_NONE = Answer(404)
-
-
-@dataclass(frozen=True, slots=True)
-class _Proof(Edge):
-    """What answers a question of the authority's; no service is asked."""
-
-    given: Answer = _NONE
-
-    def answer(self, request: RequestHead, now: float) -> Answer | None:
-        """Answer with the proof."""
-        return self.given
 
 
 class Challenged(Router[Terms]):
@@ -43,11 +29,12 @@ class Challenged(Router[Terms]):
         self._router = router
         self._folder = folder
 
-    def find(self, request: Request) -> Terms | None:
-        """Return what answers a request."""
-        if request.target.startswith(PREFIX):
+    def find(self, request: Asked) -> Terms | None:
+        """Return what answers a request. Raises BadMessageError."""
+        if request.target.startswith(PREFIX) and request.method in (b"GET", b"HEAD"):
             proof = self._folder.proof(request.target[len(PREFIX) :].decode("ascii", "replace"))
-            if proof is not None and cast("RequestHead", request).method in (b"GET", b"HEAD"):
-                given = Answer(200, proof, b"application/octet-stream", (b"Cache-Control: no-store",))
-                return Terms(cast("Service", None), edge=_Proof(given=given))  # which is never asked
+            if proof is not None:
+                answer = Answer(200, proof, b"application/octet-stream", (b"Cache-Control: no-store",))
+                nobody = cast("Service", None)  # its edge answers every request, and lets none pass to a service
+                return Terms(nobody, edge=Edge(own=Fixed(answer)))
         return self._router.find(request)

@@ -28,6 +28,8 @@ class Asking:
     def __init__(self) -> None:
         self.outcome: Any = None
 
+    def ends(self) -> None: ...
+
     def connected(self, upstream: Upstream, now: float) -> None:
         self.outcome = upstream
 
@@ -47,8 +49,8 @@ class Transport:
     def fileno(self) -> int:
         return self._ends[0]
 
-    def get_extra_info(self, name: str) -> Transport:
-        return self
+    def get_extra_info(self, name: str) -> Transport | None:
+        return self if name == "socket" else None
 
     def set_write_buffer_limits(self, high: int, low: int) -> None: ...
 
