@@ -21,8 +21,8 @@ PREFIX = b"/.well-known/acme-challenge/"
 class Challenged(Router[Terms]):
     """A listener's routes, before which questions about our domains are answered.
 
-    It costs a request 0.1 µs. The proofs are files, for the question may come to another process than the one that
-    orders; a question of nobody's goes the way that the routes have for it.
+    It costs a request at such a listener 0.08 µs. The proofs are files, for the question may come to another process
+    than the one that orders; a question of nobody's goes the way that the routes have for it.
     """
 
     def __init__(self, router: Router[Terms], folder: Folder) -> None:

@@ -172,22 +172,45 @@ async def test_a_proof_that_nobody_gives_is_told_and_not_tried_again_at_once(aut
         assert (await one.get())[0] == 200
 
 
-async def test_only_questions_about_proofs_of_ours_are_answered(tmp_path):
-    acme = {"terms_agreed": True, "directory": "https://127.0.0.1:9/dir", "folder": str(tmp_path / "acme")}
-    folder = Folder(tmp_path / "acme")
+def asked_for(folder):
+    """Put a proof into the folder; return the keys of an authority that is never asked while the lock is held."""
     folder.prepare(DOMAIN)
-    with folder.locked():  # another process orders, and this one is asked
-        folder.prove("tok-en_1", b"tok-en_1.thumb")
-        await only_proofs_are_answered(config_of, acme, tmp_path)
+    folder.prove("tok-en_1", b"tok-en_1.thumb")
+    return {"terms_agreed": True, "directory": "https://127.0.0.1:9/dir", "folder": str(folder.path)}
 
 
-async def only_proofs_are_answered(config_of, acme, tmp_path):
-    async with instance("web") as address, running(config_of(0, address, acme), tmp_path) as one:
-        path = PREFIX.decode()
-        assert await one.get(path + "tok-en_1") == (200, "tok-en_1.thumb")
-        elsewhere = await one.get(path + "unknown")
-        assert elsewhere == await one.get("/")
-        async with one.session.post(one.url + path + "tok-en_1", data=b"x") as posted:
-            assert await posted.text() == elsewhere[1]
-        async with one.session.head(one.url + path + "tok-en_1") as asked:
-            assert (asked.status, asked.headers["Content-Length"]) == (200, "14")
+async def test_only_questions_about_proofs_of_ours_are_answered(tmp_path):
+    folder = Folder(tmp_path / "acme")
+    acme = asked_for(folder)
+    path = PREFIX.decode()
+    with folder.locked() as ours:  # another process orders, and this one is asked
+        assert ours
+        async with instance("web") as address, running(config_of(0, address, acme), tmp_path) as one:
+            assert await one.get(path + "tok-en_1") == (200, "tok-en_1.thumb")
+            elsewhere = await one.get(path + "unknown")
+            assert elsewhere == await one.get("/")
+            async with one.session.post(one.url + path + "tok-en_1", data=b"x") as posted:
+                assert await posted.text() == elsewhere[1]
+            async with one.session.head(one.url + path + "tok-en_1") as asked:
+                assert (asked.status, asked.headers["Content-Length"]) == (200, "14")
+
+
+async def test_a_listener_that_redirects_limits_and_wants_passwords_answers_the_authority(tmp_path):
+    folder = Folder(tmp_path / "acme")
+    (tmp_path / "users").write_text("ann:$2y$05$abcdefghijklmnopqrstuu5Q1h7Jc0s7Yk8uK3r5hq6h5m3m3m3m2\n")
+    config = {
+        **config_of(0, "127.0.0.1:9", asked_for(folder)),
+        "listeners": [{"bind": "127.0.0.1:0", "rate_limit": {"requests": 1, "per": "1h", "by": "client"}}],
+        "routes": [
+            {"host": "127.0.0.1", "redirect": {"scheme": "https", "status": 308}},
+            {"service": "web", "basic_auth": {"file": "users"}},
+        ],
+    }
+    with folder.locked():
+        async with running(config, tmp_path) as one:
+            async with one.session.get(one.url + "/x", allow_redirects=False) as away:
+                assert (away.status, away.headers["Location"].partition(":")[0]) == (308, "https")
+            for _ in range(2):
+                assert await one.get(PREFIX.decode() + "tok-en_1") == (200, "tok-en_1.thumb")
+                one.application.catalogs._install(one.application.catalogs.entries)  # as when a catalog changes
+            assert (await one.get("/", headers={"Host": "other.test"}))[0] == 429
