@@ -29,6 +29,7 @@ From the inside out:
 - `mirror`      who gets copies of a route's requests
 - `conditions`, `own_answers`, `split`  what a route may want of a request, and what else than a service it may lead to
 - `expressions` regular expressions that nobody can make slow, and what is put together of their groups
+- `tcp`, `tcp_references`  the keys of a TCP listener, and what they say of services
 - `model`       the top of the file; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`

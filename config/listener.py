@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from config.guards import ListenerGuards
 from config.header_rules import HasHeaderRules
 from config.listener_tls import ListenerTls
+from config.tcp import Tcp
 from config.traffic import ListenerLimits, ListenerTimeouts
 from config.trusted import TrustedList
 from config.units import Bind, BindText, Bool, parse_bind, show
@@ -82,4 +83,9 @@ class Listener(HasHeaderRules, ListenerGuards):
     )
     allow_trace: Bool = Field(
         default=False, description="true: TRACE is passed on to an instance. false: it gets a 405."
+    )
+    tcp: Tcp | None = Field(
+        default=None,
+        description="Its connections go to instances as they are, whatever is spoken on them, instead of being read as "
+        "HTTP. Left out: it speaks HTTP.",
     )

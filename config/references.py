@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config import tcp_references
 from config.acme import Acme
 from config.balancing import Override, Sticky
 from config.discovery import OWN, SOURCES, Discovery, rules_of
@@ -45,6 +46,7 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     for place, listener in enumerate(_list(data, "listeners")):
         yield from _header_rules(listener, ("listeners", place), unresolved)
     yield from _clashing_binds(data)
+    yield from tcp_references.check(data)
     yield from _state_nowhere(data, unresolved)
     yield from _broken(Acme.rules, data, (), ("acme",), unresolved)
     yield from _no_authority(data, unresolved)

@@ -8,6 +8,7 @@ A request, in the order in which it passes:
     routes.py        from a request to its service            counters.py     plain integers of the hot path
     path_index.py    the routes of one host                   paths.py        a path as routes compare it
     conditions.py    what else routes look at                 splits.py       requests shared between services
+    listening.py     what every listener does                 tcp/            raw connections
 
 Around it:
 

@@ -13,6 +13,7 @@ from prometheus_client import exposition
 
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
+from proxy.admin_tcp import raw_routes
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
 from proxy.tls.acme.sight import acme_shown
@@ -161,7 +162,8 @@ class Admin:
 
     async def _routes(self, request: web.Request) -> web.Response:
         """List the routes in the order in which they are tried."""
-        return await _json({"routes": [_route(entry) for entry in self._application.catalogs.entries]})
+        tcp = [route for listener in self._application.listeners for route in raw_routes(listener)]
+        return await _json({"routes": [_route(entry) for entry in self._application.catalogs.entries], "tcp": tcp})
 
     async def _catalogs(self, request: web.Request) -> web.Response:
         """List the catalogs, each with what came of it."""

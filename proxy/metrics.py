@@ -19,6 +19,7 @@ from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
 from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
+from proxy.tcp.metrics import raw_connections
 from proxy.tls.acme.sight import acme_metrics
 from proxy.tls.showing import tls_metrics
 
@@ -46,6 +47,7 @@ class Collector(CollectorBase):
             value={"version": version("pointsman"), "python": platform.python_version()},
         )
         yield from self._traffic()
+        yield from raw_connections(self._application.services)
         yield from self._listeners()
         yield from self._splits()
         yield from self._access_log()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
 Version = Literal["v1", "v2"]
@@ -43,6 +44,12 @@ class Ends:
 
     source: tuple[str, int]
     destination: tuple[str, int]
+
+
+def ends_of(transport: asyncio.BaseTransport) -> Ends | None:
+    """Return the ends of a connection as the system knows them; None for a unix socket's."""
+    peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    return Ends(peer[:2], own[:2]) if isinstance(peer, tuple) and isinstance(own, tuple) else None
 
 
 def parse_v1(line: bytes) -> Ends | None:

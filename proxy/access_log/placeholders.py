@@ -50,7 +50,9 @@ NOTHING = "-"
 
 
 def protocol(request: RequestHead) -> str:
-    """Return what the client spoke, as in a request line."""
+    """Return what the client spoke, as in a request line; TCP where nobody looked."""
+    if request.minor_version < 0:
+        return "TCP"
     return "HTTP/1.1" if request.minor_version else "HTTP/1.0"
 
 

@@ -69,4 +69,4 @@ def challenged(config: Config, listener: keys.Listener, router: Router[Terms]) -
 
 
 def _answers(listener: keys.Listener) -> bool:
-    return listener.tls is None and not listener.bind.path
+    return listener.tls is None and listener.tcp is None and not listener.bind.path

@@ -14,6 +14,7 @@ from proxy.assemble.services import instance_tls, max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
+from proxy.listener import Listener
 from proxy.service import Service, Source
 from proxy.settings import head_limits_of
 
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
     from discovery.instance import Instance, Snapshot
     from proxy.assemble.guards import Guards
     from proxy.journal import Journal
-    from proxy.listener import Listener
     from proxy.splits import Split
     from proxy.table import Entry
+    from proxy.tcp.listener import TcpListener
 
 
 def make_catalogs(
     config: keys.Config,
     services: dict[str, Service],
-    listeners: Sequence[Listener],
+    listeners: Sequence[Listener | TcpListener],
     journal: Journal,
     splits: Mapping[str, Split],
     guards: Guards,
@@ -41,7 +42,8 @@ def make_catalogs(
 
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries, guards)
+            if isinstance(listener, Listener):
+                listener.router = router_of(config, wanted, entries, guards)
 
     whole = Catalogs(own_routes(config, services, splits, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]

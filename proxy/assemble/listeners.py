@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from config import levels
@@ -12,8 +13,12 @@ from proxy.assemble.guards import Guards
 from proxy.assemble.routes import make_splits, own_routes, router_of
 from proxy.edge.header_rules import compiled
 from proxy.http.forwarding import Forwarding
+from proxy.http.terms import Terms
 from proxy.listener import Listener, ListenerOptions
 from proxy.settings import head_limits_of, timeouts_of
+from proxy.tcp.counts import counts_of
+from proxy.tcp.listener import TcpListener
+from proxy.tcp.names import Names
 from proxy.tls.certificates import Certificates
 from proxy.tls.files import tls_options
 
@@ -56,22 +61,59 @@ def make_listeners(
     log: AccessLog | None,
     splits: Mapping[str, Split] | None = None,
     guards: Guards | None = None,
-) -> list[Listener]:
+) -> list[Listener | TcpListener]:
     """Make the listeners, not bound yet. Raises UsersFileError and CertificateError."""
     guards = guards or Guards(services)
     routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
-    return [
-        _listener(config, wanted, routes, log, guards, f"listeners[{number}]")
-        for number, wanted in enumerate(config.listeners)
-    ]
+    made: list[Listener | TcpListener] = []
+    for number, wanted in enumerate(config.listeners):
+        certificates = _certificates(config, wanted, f"listeners[{number}].tls")
+        if wanted.tcp is None:
+            made.append(_listener(config, wanted, routes, log, guards, certificates))
+        else:
+            made.append(_tcp_listener(config, wanted, services, log, guards, certificates))
+    return made
 
 
 def _listener(
-    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards, place: str
+    config: Config,
+    wanted: keys.Listener,
+    routes: Sequence[Entry],
+    log: AccessLog | None,
+    guards: Guards,
+    certificates: Certificates | None,
 ) -> Listener:
+    router, options = router_of(config, wanted, routes, guards), _options(config, wanted)
+    listener = Listener(wanted.bind, router, options, log, certificates)
+    listener.access, listener.rate_limits = guards.of_listener(wanted)
+    return listener
+
+
+def _tcp_listener(
+    config: Config,
+    wanted: keys.Listener,
+    services: Mapping[str, Service],
+    log: AccessLog | None,
+    guards: Guards,
+    certificates: Certificates | None,
+) -> TcpListener:
+    names, options = names_of(config, wanted, services), _options(config, wanted)
+    listener = TcpListener(wanted.bind, names, options, config.drain_timeout, log, certificates)
+    listener.access = guards.of_listener(wanted)[0]
+    return listener
+
+
+def _certificates(config: Config, wanted: keys.Listener, place: str) -> Certificates | None:
+    if wanted.tls is None:
+        return None
+    options = tls_options(wanted.tls, place, pairs_of(config, wanted, place))
+    return Certificates(options if wanted.tcp is None else replace(options, alpn=()))
+
+
+def _options(config: Config, wanted: keys.Listener) -> ListenerOptions:
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
-    options = ListenerOptions(
+    return ListenerOptions(
         limits=head_limits_of(limits),
         timeouts=timeouts_of(levels.timeouts(config, wanted), config.retries),
         forwarding=Forwarding(
@@ -89,11 +131,18 @@ def _listener(
         proxies=wanted.proxy_protocol,
         mode=int(wanted.mode, 8) if wanted.mode else None,
     )
-    certificates = (
-        Certificates(tls_options(wanted.tls, f"{place}.tls", pairs_of(config, wanted, f"{place}.tls")))
-        if wanted.tls is not None
-        else None
-    )
-    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log, certificates)
-    listener.access, listener.rate_limits = guards.of_listener(wanted)
-    return listener
+
+
+def names_of(config: Config, wanted: keys.Listener, services: Mapping[str, Service]) -> Names[Terms]:
+    """Return where the connections of a TCP listener go."""
+    assert wanted.tcp is not None
+
+    def goal(name: str) -> Terms:
+        settings = config.services[name]
+        counts_of(services[name].traffic)
+        return Terms(
+            services[name], timeouts_of(levels.timeouts(config, wanted, settings), levels.retries(config, settings))
+        )
+
+    routes = [(route.sni, goal(route.service)) for route in wanted.tcp.routes]
+    return Names(routes, goal(wanted.tcp.service) if wanted.tcp.service is not None else None)

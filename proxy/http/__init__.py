@@ -13,6 +13,7 @@ What an exchange is made of, or becomes:
     dispatch.py      who answers: tries, and another try      places.py       how many at a time, and who waits
     retries.py       what is tried again, and how often       hedge.py        a second copy, when nobody answers
     forwarding.py    where a request came from                terms.py        time-outs, limits
+    pipe.py          two connections, joined
     tunnel.py        after 101: bytes both ways               websocket.py    where its frames begin
     way.py           how an endpoint is connected to
     marks.py         what the access log wants to know        resets.py       a connection broken off

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from proxy.http.buffers import SIZE
 from proxy.http.resets import reset, unsent
 from proxy.http.terms import NEVER
-from proxy.proxy_protocol import Ends
+from proxy.proxy_protocol import Ends, ends_of
 
 if TYPE_CHECKING:
     from proxy.http.exchange import Exchange
@@ -60,10 +60,7 @@ class Client(asyncio.Protocol):
 
     def ends(self) -> Ends | None:
         """Return the connection's ends, as a PROXY header gave them or as they are; None for a unix socket's."""
-        if self._proxied is not None:
-            return self._proxied
-        peer, own = self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname")
-        return Ends(peer[:2], own[:2]) if isinstance(peer, tuple) and isinstance(own, tuple) else None
+        return self._proxied or ends_of(self.transport)
 
     def hold(self, held: bool) -> None:
         """Stop or go on reading the request's body: the instance does not keep up."""

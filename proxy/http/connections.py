@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from discovery.instance import Instance
     from proxy.http.heads import HeadLimits, ResponseReader
     from proxy.proxy_protocol import Ends, Version
+    from proxy.tcp.counts import Counts
     from proxy.tls.instances import InstanceTls
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Connections:
         "authority",
         "limits",
         "open",
+        "raw",
         "reader",
     )
 
@@ -82,6 +84,7 @@ class Connections:
         self.reader = options.reader
         self.limits = options.limits
         self.open = 0
+        self.raw: Counts | None = None  # of the raw connections, once there was one
         self._idle: list[Upstream] = []
         self._connecting: dict[Connects, asyncio.Task[None]] = {}
         self._closed = False
@@ -136,13 +139,13 @@ class Connections:
         if upstream.secure:
             self._way.ended(upstream.transport)
 
-    def connect(self, exchange: Connects) -> None:
+    def connect(self, exchange: Connects, speaks: type[Upstream] = Upstream) -> None:
         """Make a connection for an exchange, which is told by `connected` or `unconnected`.
 
         While there are no descriptors it waits, for as long as connecting may take: for one, or for a connection that
-        another exchange has done with.
+        another exchange has done with. That will not do where something else than HTTP is spoken.
         """
-        task = asyncio.get_running_loop().create_task(self._connect(exchange))
+        task = asyncio.get_running_loop().create_task(self._connect(exchange, speaks))
         self._connecting[exchange] = task
         task.add_done_callback(lambda task: self._report(exchange, task))
 
@@ -169,11 +172,11 @@ class Connections:
         self._closed = True
         self.close_idle()
 
-    async def _connect(self, exchange: Connects) -> None:
+    async def _connect(self, exchange: Connects, speaks: type[Upstream]) -> None:
         timeout = self._options.connect_timeout
         try:
             async with asyncio.timeout(timeout):
-                upstream = await self._open(exchange)
+                upstream = await self._open(exchange, speaks)
         except TimeoutError:
             failure = Unconnected(f"no connection within {timeout:g} s", 504)
         except ssl.SSLError as error:
@@ -194,14 +197,15 @@ class Connections:
         if self._connecting.pop(exchange, None) is not None:
             exchange.unconnected(failure)
 
-    async def _open(self, exchange: Connects) -> Upstream:
+    async def _open(self, exchange: Connects, speaks: type[Upstream]) -> Upstream:
         """Make a connection, or take one that has become idle while there was no descriptor. Raises OSError."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._options.connect_timeout - _SHORT_PAUSE
         while True:
             try:
                 check_room(self._most)
-                _, upstream = await (await self._way.dial(exchange)).connect(lambda: Upstream(self))
+                dial = await self._way.dial(exchange, speaks.protocol)
+                _, upstream = await dial.connect(lambda: speaks(self))
                 self.open += 1
                 return upstream
             except OSError as error:
@@ -209,8 +213,10 @@ class Connections:
                     raise
             await asyncio.sleep(_SHORT_PAUSE)
             idle = self.take()
-            if idle is not None:
+            if idle is not None and speaks is Upstream:
                 return idle
+            if idle is not None:
+                idle.transport.abort()  # which leaves its descriptor
 
     def _report(self, exchange: Connects, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None:

@@ -64,6 +64,7 @@ class Upstream(asyncio.Protocol):
         "transport",
     )
 
+    protocol = "http/1.1"  # that is asked for by TLS (ALPN)
     transport: asyncio.Transport
 
     def __init__(self, home: Connections) -> None:

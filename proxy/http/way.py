@@ -32,18 +32,21 @@ class Way:
         self._instance = instance
         self._tls = tls if tls is not None and (tls.options.always or instance.secure) else None
         self._proxy_protocol: Version | None = proxy_protocol
-        self._resuming = Resuming() if self._tls is not None else None
+        self._resuming: dict[str, Resuming] = {}  # by the protocol that is spoken
         self._plain = Dial(instance.address, instance.port, instance.path)
 
-    async def dial(self, client: HasClient) -> Dial:
-        """Say how to connect for a client. Raises CertificateError."""
+    async def dial(self, client: HasClient, protocol: str) -> Dial:
+        """Say how to connect for a client, to speak `protocol`. Raises CertificateError."""
         if self._tls is None and self._proxy_protocol is None:
             return self._plain
         instance, version = self._instance, self._proxy_protocol
         first = header(version, client.ends()) if version is not None else b""
-        if self._tls is None or self._resuming is None:
+        if self._tls is None:
             return Dial(instance.address, instance.port, instance.path, first=first)
-        context = self._resuming.by(await self._tls.context())
+        resuming = self._resuming.get(protocol)
+        if resuming is None:
+            resuming = self._resuming[protocol] = Resuming()
+        context = resuming.by(await self._tls.context(protocol))
         name = self._tls.name_of(instance)
         return Dial(instance.address, instance.port, instance.path, context, name, first)
 
@@ -54,8 +57,8 @@ class Way:
 
     def ended(self, transport: asyncio.Transport) -> None:
         """Take in that a connection with TLS is over."""
-        if self._resuming is not None:
-            self._resuming.ended(transport.get_extra_info("ssl_object"))
+        for resuming in self._resuming.values():
+            resuming.ended(transport.get_extra_info("ssl_object"))
 
 
 async def probing(

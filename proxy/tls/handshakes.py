@@ -39,8 +39,8 @@ class Handshakes:
         self.certificates = certificates
         self.results = Counter(dict.fromkeys(RESULTS, 0))
         self._patience = min(patience, LONGEST)
-        self._under_way: dict[asyncio.BaseProtocol, tuple[socket.socket, str]] = {}
-        self._silent: set[asyncio.BaseProtocol] = set()  # those of them that have not sent a byte
+        self._under_way: dict[object, tuple[socket.socket, str]] = {}
+        self._silent: set[object] = set()  # those of them that have not sent a byte
         self._by_address: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class Handshakes:
         finally:
             self.joined(client)
 
-    def joined(self, client: asyncio.BaseProtocol) -> None:
+    def joined(self, client: object) -> None:
         """Count a handshake that is over no more."""
         found = self._under_way.pop(client, None)
         if found is not None:

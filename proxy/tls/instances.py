@@ -79,7 +79,10 @@ class InstanceTls:
             )  # fmt: skip
 
     async def context(self, protocol: str = "http/1.1") -> ssl.SSLContext:
-        """Return the context for a connection on which `protocol` is to be spoken. Raises CertificateError."""
+        """Return the context for a connection on which `protocol` is to be spoken, "" for whatever it may be.
+
+        Raises CertificateError.
+        """
         if time.monotonic() - self._looked >= LOOK:
             async with self._lock:
                 if time.monotonic() - self._looked >= LOOK:
@@ -125,13 +128,14 @@ class InstanceTls:
         return ca + (options.pair.stamp() if options.pair else ())
 
     def _made(self) -> dict[str, ssl.SSLContext]:
-        return {protocol: self._context(protocol) for protocol in ("http/1.1", "h2")}
+        return {protocol: self._context(protocol) for protocol in ("http/1.1", "h2", "")}
 
     def _context(self, protocol: str) -> ssl.SSLContext:
         options = self.options
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = _VERSIONS[options.min_version]
-        context.set_alpn_protocols([protocol])
+        if protocol:
+            context.set_alpn_protocols([protocol])
         if not options.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from proxy.listener import Listener
+    from proxy.tcp.listener import TcpListener
 
 
-def tls_metrics(listeners: Iterable[Listener], now: float) -> Iterator[Metric]:
+def tls_metrics(listeners: Iterable[Listener | TcpListener], now: float) -> Iterator[Metric]:
     """Read the metrics; `now` in seconds since 1970."""
     expiry = GaugeMetricFamily(
         "pointsman_certificate_expiry_seconds",
@@ -43,7 +44,7 @@ def tls_metrics(listeners: Iterable[Listener], now: float) -> Iterator[Metric]:
     yield from (expiry, changes, handshakes)
 
 
-def certificates_of(listeners: Iterable[Listener], now: float) -> Iterator[dict[str, Any]]:
+def certificates_of(listeners: Iterable[Listener | TcpListener], now: float) -> Iterator[dict[str, Any]]:
     """Show the certificates in force; `now` in seconds since 1970."""
     for listener in listeners:
         if listener.certificates is None:

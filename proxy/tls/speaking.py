@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
 
 # Whose handshake it is: the loop makes the object that speaks TLS in the context of the task that serves the socket.
@@ -51,6 +52,13 @@ class Speaker(ssl.SSLObject):
                 except OSError:
                     pass  # it is gone, or takes nothing
             raise
+
+
+def name_asked(transport: asyncio.BaseTransport) -> str:
+    """Return the name that a client asked for, in lower case and without a dot at its end; "" for none."""
+    speaker = transport.get_extra_info("ssl_object")
+    name = speaker.server_name if isinstance(speaker, Speaker) else None
+    return (name or "").lower().removesuffix(".")
 
 
 class Front(ssl.SSLContext):

@@ -286,6 +286,33 @@ MISTAKES = {
         )
     ],
     SMALL.replace(":8080", ":0") + "admin: {bind: ':0'}": None,
+    # raw connections
+    "listeners: [{bind: ':1', tcp: {service: web}}]\nservices: {web: {discovery: {static: [10.0.0.1:80]}}}": None,
+    SMALL.replace("':8080'", "':8080', tcp: {}"): ["p.yaml:1: listeners[0].tcp: must have service, routes or both"],
+    SMALL.replace("':8080'", "':8080', tcp: {service: wbe}"): [
+        "p.yaml:1: listeners[0].tcp.service: there is no 'wbe' under services; did you mean 'web'?"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, forwarded: both"): [
+        "p.yaml:1: listeners[0].forwarded: does nothing beside tcp, for it is about requests: leave it out"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {routes: [{sni: A.b, service: web}, {sni: a.b, service: web}]}"): [
+        "p.yaml:1: listeners[0].tcp.routes[1]: has the same sni as routes[0], which always wins"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}").replace("routes: [{service: web}]\n", "")
+    + "    sticky: {}\n    subset: {header: X}\n    balancer: {type: ring_hash, key: path}": [
+        (
+            "p.yaml:5: services.web.sticky: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no cookies; balance by ring_hash, or leave it out"
+        ),
+        (
+            "p.yaml:6: services.web.subset: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no headers; leave it out"
+        ),
+        (
+            "p.yaml:7: services.web.balancer: would have no key to go by: only TCP listeners lead to this "
+            "service, whose connections have no paths, headers, cookies or queries; write key: client"
+        ),
+    ],
     # what is no configuration at all
     "": ["p.yaml: empty; a configuration has at least listeners, routes and services"],
     "# nothing": ["p.yaml: empty; a configuration has at least listeners, routes and services"],

@@ -16,15 +16,10 @@ if TYPE_CHECKING:
 
 
 def acme_metrics(renewals: Renewals | None) -> Iterator[Metric]:
-    """Read how the certificates stand; nothing where there are none."""
-    if renewals is None:
-        return
+    """Read how the certificates stand."""
     orders = CounterMetricFamily(
         "pointsman_acme_orders", "Tries to get a certificate, by their end.", labels=["result"]
     )
-    orders.add_metric(["issued"], renewals.issued)
-    orders.add_metric(["failed"], renewals.failed)
-    yield orders
     ends = GaugeMetricFamily(
         "pointsman_acme_certificate_end_seconds",
         "When the certificate ends, in seconds since 1970; 0 until the first one has come.",
@@ -33,11 +28,14 @@ def acme_metrics(renewals: Renewals | None) -> Iterator[Metric]:
     failures = GaugeMetricFamily(
         "pointsman_acme_failures", "Tries in a row that failed; 0 while all is well.", labels=["domain"]
     )
-    for name, domain in renewals.domains.items():
-        standing = domain.standing
-        ends.add_metric([name], 0 if standing is None or standing.placeholder else standing.not_after)
-        failures.add_metric([name], domain.failures)
-    yield from (ends, failures)
+    if renewals is not None:
+        orders.add_metric(["issued"], renewals.issued)
+        orders.add_metric(["failed"], renewals.failed)
+        for name, domain in renewals.domains.items():
+            standing = domain.standing
+            ends.add_metric([name], 0 if standing is None or standing.placeholder else standing.not_after)
+            failures.add_metric([name], domain.failures)
+    yield from (orders, ends, failures)
 
 
 def acme_shown(renewals: Renewals | None) -> dict[str, Any]:
