@@ -33,6 +33,8 @@ from proxy.tls.pair import CertificateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from config.load import CheckOfAll
+
 FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -61,10 +63,10 @@ def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
     sys.exit(_status(work))
 
 
-def load_config(file: Path, model: type[Config] | None = Config) -> Config:
-    """Read a configuration file, or end the process with what is wrong with it; for `model` see config.load."""
+def load_config(file: Path, model: type[Config] | None = Config, last: CheckOfAll | None = None) -> Config:
+    """Read a configuration file, or end the process with what is wrong; for `model` and `last` see config.load."""
     try:
-        return load(file, checks=CHECKS, model=model)
+        return load(file, checks=CHECKS, model=model, last=last)
     except ConfigError as error:
         end_with(str(error))
 
