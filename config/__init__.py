@@ -19,6 +19,7 @@ From the inside out:
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
 - `listener`, `route`, `service`, `health`  the keys of each
+- `reload`      when the file is read again
 - `model`       the top of the file; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`

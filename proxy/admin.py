@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from prometheus_client import exposition
 
+from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
@@ -52,6 +53,7 @@ class Admin:
                 web.get("/api/v1/routes", self._routes),
                 web.get("/api/v1/catalogs", self._catalogs),
                 web.get("/api/v1/events", self._events),
+                *Changes(application).routes(),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]
         )

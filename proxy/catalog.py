@@ -94,6 +94,13 @@ class Catalog:
         self._next_warning = float("-inf")
         self._tasks: Tasks | None = None
 
+    def renew(self, make: Callable[[str, Keeper], Service]) -> None:
+        """Make services otherwise from now on, and have those that there are adopt what that changes."""
+        self._make = make
+        for followed in self._followed.values():
+            for name, service in followed.services.items():
+                service.adopt(make(name, followed.keeper), ())
+
     @property
     def services(self) -> Iterator[Service]:
         """Our services that the catalog makes at present."""

@@ -21,7 +21,7 @@ from proxy.sockets import listen, remove_socket
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
@@ -32,6 +32,21 @@ if TYPE_CHECKING:
 
 _REFUSED_AT_ONCE = 256  # clients too many that are being told so
 _ROOM_AT_ONCE = 64  # idle connections closed at each sweep while descriptors are short
+# What a listener has that is not made of its keys.
+_OWN = frozenset(
+    (
+        "bind",
+        "draining",
+        "accepted",
+        "refused",
+        "overflowed",
+        "_name",
+        "_clients",
+        "_refusing",
+        "_by_address",
+        "_acceptor",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +120,52 @@ class Listener:
         ports = self.ports
         return str(replace(self.bind, port=ports[0])) if ports else str(self.bind)
 
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets that it listens on; none before it does and once it drains."""
+        return self._acceptor.sockets if self._acceptor else ()
+
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        sockets = await asyncio.to_thread(listen, self.bind)  # a name may have to be looked up
+        self.accept(await asyncio.to_thread(listen, self.bind))  # a name may have to be looked up
+
+    def accept(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept on sockets that listen already, and own them from now on."""
         self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
 
+    def adopt(self, other: Listener) -> None:
+        """Treat clients from now on as one would that was made of other keys and has none itself.
+
+        What was asked before ends under what it began with.
+        """
+        forwarding = self.forwarding
+        for name, value in vars(other).items():
+            if name not in _OWN:
+                setattr(self, name, value)
+        self._by_address.clear()
+        limited = self.options.connections_per_client
+        for client in self._clients:
+            client.marks = self.marks
+            if self.forwarding != forwarding:
+                client.origin = client.origin.under(self.forwarding)
+            if limited and client.origin.address and client not in self._refusing:
+                self._by_address[client.origin.address] += 1
+
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+        _, client = await asyncio.get_running_loop().connect_accepted_socket(lambda: Downstream(self), sock)
+        if self.draining:
+            client.drain()
 
-    def drain(self) -> None:
-        """Accept nobody any more, and let those connected go once they are answered."""
+    def drain(self, *, shared: bool = False) -> None:
+        """Accept nobody any more, and let those connected go once they are answered.
+
+        `shared` sockets, on which another process accepts by now, are left to that.
+        """
         self.draining = True
-        if self._acceptor is not None and self._acceptor.close() and self.bind.path:
+        if self._acceptor is not None and self._acceptor.close(shared=shared) and self.bind.path and not shared:
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
@@ -179,7 +225,8 @@ class Listener:
         """Write an exchange that has ended into the access log."""
         marks, log = exchange.marks, self._log
         assert marks is not None
-        assert log is not None
+        if log is None:
+            return  # there was one when it began
         record = Record()
         record.duration = time.monotonic() - exchange.started
         record.time = time.time() - record.duration
@@ -195,7 +242,8 @@ class Listener:
     def log_refusal(self, origin: Origin, request: RequestHead | None, status: int, error: str) -> None:
         """Write a request that was answered here into the access log."""
         log = self._log
-        assert log is not None
+        if log is None:
+            return
         record = Record()
         record.time = time.time()
         record.client = origin.client(request) if request is not None else origin.address

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
+from proxy.reloading import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class Collector(CollectorBase):
         yield from self._endpoints()
         yield from self._discovery()
         yield from self._catalogs()
+        yield from self._configuration()
 
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -309,3 +311,25 @@ class Collector(CollectorBase):
                 updates.add_metric([catalog.name, result], count)
         leaving.add_metric([], len(whole.leaving))
         yield from (routes, services, left_out, age, updates, leaving)
+
+    def _configuration(self) -> Iterator[Metric]:
+        reloader = self._application.reloader
+        reloads = CounterMetricFamily(
+            "pointsman_config_reloads", "Reloads of the configuration, by what became of them.", labels=["result"]
+        )
+        for result, count in reloader.counts.items():
+            reloads.add_metric([result], count)
+        yield reloads
+        last = reloader.last
+        yield GaugeMetricFamily(
+            "pointsman_config_last_reload_success",
+            "0 when the last reload was refused, else 1.",
+            value=last is None or last.result != REFUSED,
+        )
+        yield GaugeMetricFamily(
+            "pointsman_config_last_reload_timestamp_seconds",
+            "When it was last read, at the start or for a reload, refused or not; seconds since 1970.",
+            value=last.time if last else reloader.since,
+        )
+        digest = reloader.loaded.text_hash if reloader.loaded else ""
+        yield InfoMetricFamily("pointsman_config", "The configuration at work.", value={"hash": digest})

@@ -31,19 +31,42 @@ def make_catalogs(
     config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
-
-    def install(entries: Sequence[Entry]) -> None:
-        for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries)
-
-    whole = Catalogs(own_routes(config, services), services, install)
+    whole = Catalogs(own_routes(config, services), services, _installer(config, listeners))
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
 
 
+def renew_catalogs(whole: Catalogs, config: keys.Config, listeners: Sequence[Listener], journal: Journal) -> None:
+    """Have the catalogs, whose own keys are as they were, go by what else the configuration says from now on.
+
+    What the listeners route by is made anew.
+    """
+    for catalog, wanted in zip(whole.catalogs, config.catalogs, strict=True):
+        catalog.renew(_maker(wanted, config, journal))
+    whole.renew(own_routes(config, whole.services), _installer(config, listeners))
+
+
+def _installer(config: keys.Config, listeners: Sequence[Listener]) -> Callable[[Sequence[Entry]], None]:
+    def install(entries: Sequence[Entry]) -> None:
+        for listener, wanted in zip(listeners, config.listeners, strict=True):
+            listener.router = router_of(config, wanted, entries)
+
+    return install
+
+
+def _maker(wanted: keys.Catalog, config: keys.Config, journal: Journal) -> Callable[[str, Keeper], Service]:
+    reader = ResponseReader(head_limits_of(config.limits))
+
+    def make(ours: str, keeper: Keeper) -> Service:
+        service = unfed_service(ours, wanted.settings, config, reader, journal)
+        service.sources = (Source("consul", "consul", keeper),)
+        return service
+
+    return make
+
+
 def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
     listing, registry = registries.make_catalog(wanted)
-    reader = ResponseReader(head_limits_of(config.limits))
 
     def told(name: str, event: str, text: str) -> None:
         journal.keep(name, event, "", text)
@@ -57,16 +80,11 @@ def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], No
             journal=partial(told, ours), clock=time.monotonic,
         )  # fmt: skip
 
-    def make(ours: str, keeper: Keeper) -> Service:
-        service = unfed_service(ours, wanted.settings, config, reader, journal)
-        service.sources = (Source("consul", "consul", keeper),)
-        return service
-
     return Catalog(
         wanted.name,
         listing,
         keep=keep,
-        make=make,
+        make=_maker(wanted, config, journal),
         read=lambda name, instance: read_tags(name, instance.tags, wanted.tags, wanted.entrypoints),
         changed=changed,
         journal=partial(told, f"@{wanted.name}"),

@@ -48,10 +48,13 @@ def access_log(config: Config) -> AccessLog | None:
 
 def make_listeners(config: Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
     """Make the listeners, not bound yet."""
-    return [_listener(config, wanted, services, log) for wanted in config.listeners]
+    return [make_listener(config, wanted, services, log) for wanted in config.listeners]
 
 
-def _listener(config: Config, wanted: keys.Listener, services: dict[str, Service], log: AccessLog | None) -> Listener:
+def make_listener(
+    config: Config, wanted: keys.Listener, services: Mapping[str, Service], log: AccessLog | None
+) -> Listener:
+    """Make a listener, not bound yet."""
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
     options = ListenerOptions(

@@ -24,11 +24,14 @@ from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
 from proxy.assemble.checks import CHECKS
 from proxy.assemble.listeners import AccessLogError
+from proxy.config_file import ConfigFile, UnreadableError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from proxy.config_file import Loaded
 
 FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
 
@@ -63,6 +66,14 @@ def load_config(file: Path, model: type[Config] | None = Config) -> Config:
     try:
         return load(file, checks=CHECKS, model=model)
     except ConfigError as error:
+        end_with(str(error))
+
+
+def read_config(file: Path) -> Loaded:
+    """Read a configuration file that will be read again, or end the process with what is wrong with it."""
+    try:
+        return ConfigFile(file).load()
+    except UnreadableError as error:
         end_with(str(error))
 
 

@@ -53,6 +53,10 @@ class Origin:
             start = f"{address}X-Forwarded-Proto: http\r\n".encode()
             self.tails = (start + _VIA[0], start + _VIA[1])
 
+    def under(self, forwarding: Forwarding) -> Origin:
+        """Return the same client as its listener believes and writes about it from now on."""
+        return Origin(forwarding, (self.address,) if self.address else None)
+
     def fields(self, request: RequestHead) -> Iterator[bytes]:
         """Write the fields that say where a request came from: what trusted proxies told, and what we saw."""
         forwarding = self._forwarding

@@ -1,0 +1,92 @@
+"""What the commands ask of a running pointsman: its admin API."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+import click
+from yarl import URL
+
+from config.units import format_duration, parse_bind
+from proxy.commands.running import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from config.units import Bind
+
+_PATIENCE = 10.0  # seconds for one answer of the admin API
+_LONGEST_ERROR = 300  # characters of an answer that is not the admin API's
+
+
+class AdminError(Exception):
+    """It could not be done; the text says why."""
+
+
+ADMIN = click.option(
+    "--admin", metavar="ADDRESS", default="127.0.0.1:9900", show_default=True,
+    help="The admin address of the pointsman that is meant: host:port or unix:/path.",
+)  # fmt: skip
+
+
+def admin_of(text: str) -> Bind:
+    """Read the option."""
+    try:
+        return parse_bind(text)
+    except ValueError as error:
+        raise click.UsageError(f"--admin {error}") from error
+
+
+async def reported(work: Coroutine[Any, Any, None]) -> int:
+    """Do the work; an AdminError is told, and makes the exit status."""
+    try:
+        await work
+    except AdminError as error:
+        click.echo(f"pointsman: {error}", err=True)
+        return FAILED
+    return 0
+
+
+class AdminApi:
+    """The admin API of a running pointsman."""
+
+    def __init__(self, bind: Bind, patience: float = _PATIENCE) -> None:
+        self._bind = bind
+        self._patience = patience
+        host = bind.host or "127.0.0.1"
+        self._base = "http://localhost" if bind.path else f"http://{f'[{host}]' if ':' in host else host}:{bind.port}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(path=bind.path) if bind.path else None,
+            timeout=aiohttp.ClientTimeout(total=patience),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Return what is answered. Raises AdminError."""
+        url = URL(f"{self._base}{path}", encoded=True)
+        try:
+            async with self._session.request(method, url, json=body) as response:
+                text = await response.text(errors="replace")
+        except TimeoutError as error:
+            raise AdminError(
+                f"the admin address {self._bind} did not answer within {format_duration(self._patience)}"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise AdminError(f"the admin address {self._bind} cannot be asked: {error}") from error
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or response.status != 200:
+            why = (
+                answer.get("error") if isinstance(answer, dict) else f"HTTP {response.status}: {text[:_LONGEST_ERROR]}"
+            )
+            raise AdminError(str(why or f"HTTP {response.status}"))
+        return answer
