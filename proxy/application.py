@@ -17,10 +17,13 @@ from proxy.journal import Journal
 from proxy.registrations import Registrations
 from proxy.reloading import Reloader
 from proxy.sockets import BindError
-from proxy.systemd import Notifier
+from proxy.systemd import ActivationError, Notifier, shared_out
 from proxy.tasks import Tasks
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
     from config.model import Config
     from proxy.access_log.access_log import AccessLog
     from proxy.config_file import ConfigFile, Loaded
@@ -42,7 +45,13 @@ class Application:
     way.
     """
 
-    def __init__(self, config: Config, file: ConfigFile | None = None, loaded: Loaded | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        file: ConfigFile | None = None,
+        loaded: Loaded | None = None,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
         self.config = config
         self.notifier = Notifier()
         self.reloader = Reloader(self, file, loaded)
@@ -54,8 +63,8 @@ class Application:
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
         self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal)
         self.draining = False
-        self.succeeded = False  # another process accepts on our sockets
         self.died = ""  # the part of us that died, and of what
+        self._sockets = sockets  # that systemd listens on for us
         self.departing: list[tuple[Listener, float]] = []  # listeners whose address is gone, and since when
         self._watches: dict[str, list[asyncio.Task[None]]] = {}  # by service
         self._end = asyncio.Event()
@@ -66,6 +75,10 @@ class Application:
 
     async def start(self) -> None:
         """Bind and begin. Raises BindError."""
+        try:
+            given = await asyncio.to_thread(shared_out, [one.bind for one in self.listeners], self._sockets)
+        except ActivationError as error:
+            raise BindError(str(error)) from error
         if self._admin is not None:
             await self._admin.start()
         wanted = self.config.registry
@@ -84,8 +97,11 @@ class Application:
         if self.access_log is not None:
             self._tasks.start(self.access_log.writer.watch(), "the access log")
         self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
-        for listener in self.listeners:
-            await listener.start()
+        for listener, sockets in zip(self.listeners, given, strict=True):
+            if sockets:
+                listener.accept(sockets, lent=True)
+            else:
+                await listener.start()
             _log.info("listening on %s", listener.address)
         self._tasks.start(self._sweep(), "the sweep of deadlines")
         self.registrations.start(self._tasks)
@@ -168,7 +184,7 @@ class Application:
         await self.registrations.leave(self._now)
         _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
         for listener in self.listeners:
-            listener.drain(shared=self.succeeded)
+            listener.drain()
         begun = time.monotonic()
         deadline = begun + self.config.drain_timeout
         listeners = [*self.listeners, *(listener for listener, _ in self.departing)]
@@ -189,7 +205,7 @@ class Application:
         """End every part."""
         self.notifier.stopping("ending")
         for listener in (*self.listeners, *(listener for listener, _ in self.departing)):
-            listener.drain(shared=self.succeeded)
+            listener.drain()
             listener.abort()
         try:
             async with asyncio.timeout(_CLOSING):

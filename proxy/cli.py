@@ -30,6 +30,8 @@ from proxy.commands.services import services
 from proxy.config_file import ConfigFile
 from proxy.registry_command import serve_registry
 from proxy.simulate.command import simulate_command
+from proxy.sockets import BindError
+from proxy.systemd import ActivationError, activated
 
 if TYPE_CHECKING:
     from config.model import Config
@@ -143,7 +145,11 @@ async def _serve(config: Config, file: ConfigFile | None = None, loaded: Loaded 
     # What was loaded so far stays for ever; the collector need not look at it again in every full collection.
     gc.collect()
     gc.freeze()
-    application = Application(config, file, loaded)
+    try:
+        sockets = activated()
+    except ActivationError as error:
+        raise BindError(str(error)) from error
+    application = Application(config, file, loaded, sockets)
     status = await application.run()
     if application.died:
         click.echo(f"pointsman: ended because {application.died}", err=True)

@@ -45,6 +45,7 @@ _OWN = frozenset(
         "_refusing",
         "_by_address",
         "_acceptor",
+        "_lent",
     )
 )
 
@@ -93,6 +94,7 @@ class Listener:
         self._refusing: set[Downstream] = set()  # those of them that are one too many
         self._by_address: Counter[str] = Counter()  # those let in; only where they are limited
         self._acceptor: Acceptor | None = None
+        self._lent = False  # the sockets are somebody else's, who goes on listening when we end
 
     @property
     def clients(self) -> int:
@@ -129,8 +131,9 @@ class Listener:
         """Bind and accept. Raises BindError."""
         self.accept(await asyncio.to_thread(listen, self.bind))  # a name may have to be looked up
 
-    def accept(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept on sockets that listen already, and own them from now on."""
+    def accept(self, sockets: Sequence[socket.socket], *, lent: bool = False) -> None:
+        """Accept on sockets that listen already; `lent` by somebody who goes on listening when we end."""
+        self._lent = lent
         self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
@@ -159,13 +162,10 @@ class Listener:
         if self.draining:
             client.drain()
 
-    def drain(self, *, shared: bool = False) -> None:
-        """Accept nobody any more, and let those connected go once they are answered.
-
-        `shared` sockets, on which another process accepts by now, are left to that.
-        """
+    def drain(self) -> None:
+        """Accept nobody any more, and let those connected go once they are answered."""
         self.draining = True
-        if self._acceptor is not None and self._acceptor.close(shared=shared) and self.bind.path and not shared:
+        if self._acceptor is not None and self._acceptor.close(shared=self._lent) and self.bind.path and not self._lent:
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()

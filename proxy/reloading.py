@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 PATIENCE = 30.0  # seconds that reading the file, or looking up the names to listen on, may take
 LOOK = 1.0  # seconds from one look at the file to the next
+FIRST_WORD = 5.0  # seconds that the registries of new services have to tell who is there
+_LOOK_AGAIN = 0.01  # seconds from one look at whether they have to the next
 SETTLED = 0.1  # seconds for which a file must stay as it is before it is read: it may be half written
 _LOOKS = 100  # at a file that changes all the time, until it is read all the same
 _NAMED = 10  # changes that one line of the log tells of
@@ -138,7 +140,6 @@ class Reloader:
             # Touched and not changed, tried already, or on its way from one name to another.
             if look[0] is not None and await self._digest(file) != self._tried:
                 await self.reload("its file has changed")
-                settled = await self._look(file)
 
     async def stop(self) -> None:
         """Wait until a reload under way is over, unless it takes too long."""
@@ -226,6 +227,7 @@ class Reloader:
                 if prepared.log is not None:
                     undo.callback(prepared.log.writer.close, 0.0)
             self._make_services(plan, config, prepared)
+            await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}
             for place in (*plan.renewed, *plan.bound):
                 prepared.listeners[place] = make_listener(config, config.listeners[place], services, prepared.log)
@@ -238,6 +240,23 @@ class Reloader:
         except (BindError, AccessLogError, StickyKeyError, RegistryError, OSError, ValueError) as error:
             raise RefusedError(500, str(error) or type(error).__name__) from error
         return prepared
+
+    async def _know(self, plan: Plan, prepared: _Prepared, undo: contextlib.ExitStack) -> None:
+        """Let new services learn who is there before requests are routed to them, if their registries tell it soon."""
+        application = self._application
+        for name in plan.made:
+            service = prepared.made[name]
+            service.feed_by(prepared.feeds.pop(name))
+            application.follow(service)
+            undo.callback(application.unfollow, name)
+            if service.prober is not None:
+                undo.callback(application.end_prober, service.prober, name)
+        deadline = time.monotonic() + FIRST_WORD
+        while time.monotonic() < deadline and not application.ending:
+            sources = [source for name in plan.made for source in prepared.made[name].sources]
+            if all(source.keeper.has_snapshot or source.keeper.error for source in sources):
+                return
+            await asyncio.sleep(_LOOK_AGAIN)
 
     def _make_services(self, plan: Plan, config: Config, prepared: _Prepared) -> None:
         application = self._application

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
     from config.units import Bind
 
@@ -72,16 +72,8 @@ class Notifier:
             self._ends = True
             self.send("STOPPING=1", f"STATUS={status}")
 
-    def succeeded_by(self, pid: int) -> None:
-        """Tell that another process goes on in our place, and tell nothing more."""
-        self._ends = True
-        self.send(f"MAINPID={pid}", "STATUS=taken over")
-
-    async def run(self, unready: Callable[[], list[str]], *, main: bool = False) -> None:
-        """Tell once that we are ready, and from time to time how we are and that we live, until cancelled.
-
-        `main` says to be the main process of the unit from then on, in the place of the one before.
-        """
+    async def run(self, unready: Callable[[], list[str]]) -> None:
+        """Tell once that we are ready, and from time to time how we are and that we live, until cancelled."""
         if not self._address:
             return
         said = ""
@@ -92,7 +84,7 @@ class Notifier:
             status = f"not ready: {reasons[0]}" if reasons else "ready"
             if not reasons and not self._is_ready:
                 self._is_ready = True
-                self.send("READY=1", f"STATUS={status}", *([f"MAINPID={self._pid}"] if main else []))
+                self.send("READY=1", f"STATUS={status}")
             elif status != said and not self._ends:
                 self.send(f"STATUS={status}")
             said = status
@@ -134,6 +126,25 @@ def _adopted(fd: int) -> socket.socket:
     except OSError as error:
         raise ActivationError(f"file descriptor {fd} of LISTEN_FDS: {error.strerror}") from error
     return sock
+
+
+def shared_out(binds: Sequence[Bind], given: Sequence[socket.socket]) -> list[list[socket.socket]]:
+    """Give each address the sockets that listen there. Raises ActivationError for one that nobody wants."""
+    left = list(given)
+    shared: list[list[socket.socket]] = []
+    for bind in binds:
+        ours = [sock for sock in left if matches(bind, sock)]
+        left = [sock for sock in left if sock not in ours]
+        shared.append(ours)
+    if left:
+        names = " and ".join(_shown(sock) for sock in left)
+        raise ActivationError(f"systemd listens on {names}, which no listener has for its bind")
+    return shared
+
+
+def _shown(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    return f"unix:{name}" if sock.family == socket.AF_UNIX else f"{name[0]}:{name[1]}"
 
 
 def matches(bind: Bind, sock: socket.socket) -> bool:

@@ -156,6 +156,8 @@ async def test_listeners_come_and_go_and_a_wider_address_takes_over(tmp_path: Pa
                 [f"127.0.0.1:{one}", f":{two}"],
                 [f"127.0.0.1:{one}"],
                 [f"127.0.0.1:{two}", f"127.0.0.1:{one}"],
+                [f"127.0.0.1:{one}", f":{two}"],
+                [f"127.0.0.1:{two}", f"127.0.0.1:{one}"],
             ):
                 write(tmp_path, {**config, "listeners": [{"bind": bind} for bind in binds]})
                 status, body = await post(pointsman)
