@@ -193,6 +193,7 @@ class Pool:
 
     def open_to(self, request: Request | None) -> Collection[Endpoint]:
         """Return the candidates that a request may go to: all of them, or those of its subset."""
+        self._refresh()
         open_to = getattr(self._balancer, "open_to", None)
         return self._candidates if open_to is None else cast("Collection[Endpoint]", open_to(request))
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from config.frozen import Model
+from config.guards import ListenerGuards
+from config.header_rules import HasHeaderRules
 from config.traffic import ListenerLimits, ListenerTimeouts
 from config.trusted import TrustedList
 from config.units import BindText, Bool
@@ -21,7 +22,7 @@ FORWARDED_TEXT = (
 )
 
 
-class Listener(Model):
+class Listener(HasHeaderRules, ListenerGuards):
     """An address on which requests are accepted."""
 
     bind: BindText = Field(

@@ -26,6 +26,7 @@ from config.registries.consul import ConsulCatalog
 from config.reload import Reload
 from config.route import Route
 from config.service import Service, Settings
+from config.split import Split
 from config.texts import NotEmpty, ServiceName
 from config.together import repeated
 from config.traffic import (
@@ -102,8 +103,12 @@ class Config(Model):
         description="Registries whose own entries say which services and routes there are, beside those of this file. "
         "With one of them, routes and services may be left out.",
     )
-    routes: tuple[Route, ...] = Field(
-        description="Which requests go to which service. The first route that matches wins."
+    routes: tuple[Route, ...] = Field(description="What becomes of which requests. The first route that matches wins.")
+    splits: FrozenMapping[ServiceName, Split] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Requests shared between services by weight, by names of their own, which routes name as split.",
+        json_schema_extra={"additionalProperties": False},
     )
     services: FrozenMapping[ServiceName, Service] = Field(
         description="The services, by name: 1 to 128 letters, digits, '.', '_' or '-'.",

@@ -13,13 +13,16 @@ from config.balancing import Override, Sticky
 from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule
+from config.header_rules import HEADER_RULES
 from config.logs import NAMED_FORMATS, AccessLog
 from config.model import EmbeddedRegistry
+from config.own_answers import FixedAnswer, Redirect
 from config.probe import BodyWanted, Probe
 from config.register import TARGETS, OwnProbe, Register, rules_of_target
 from config.registries.consul import ConsulCatalog
-from config.route import Route
+from config.route import CONDITIONS, GOALS, Rewrite, Route
 from config.service import Balancer
+from config.split import Split, SplitSticky
 from config.together import repeated
 from config.units import Bind, parse_address, parse_bind, show
 
@@ -32,7 +35,13 @@ _WILDCARDS = {"": "all addresses", "0.0.0.0": "all IPv4 addresses", "::": "all I
 def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iterator[Problem]:
     """Yield what does not fit together; `unresolved` are the paths whose variable had no value."""
     yield from _unknown_services(data)
+    yield from _routes(data, unresolved)
     yield from _routes_twice(data, unresolved)
+    for name, split in _mapping(data, "splits").items():
+        yield from _broken(Split.rules, split, ("splits", name), (), unresolved)
+        yield from _broken(SplitSticky.rules, split, ("splits", name), ("sticky",), unresolved)
+    for place, listener in enumerate(_list(data, "listeners")):
+        yield from _header_rules(listener, ("listeners", place), unresolved)
     yield from _clashing_binds(data)
     yield from _state_nowhere(data, unresolved)
     for name, service in _mapping(data, "services").items():
@@ -95,25 +104,50 @@ def access_log_templates(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str
 
 
 def _unknown_services(data: Mapping[str, Any]) -> Iterator[Problem]:
-    services = data.get("services")
-    if not isinstance(services, dict):
-        return
+    named: list[tuple[KeyPath, Any, str]] = []
     for place, route in enumerate(_list(data, "routes")):
-        name = route.get("service") if isinstance(route, dict) else None
-        if isinstance(name, str) and name not in services:
-            hint = suggest(name, services, "there are")
-            yield Problem(("routes", place, "service"), f"there is no {show(name)} under services", hint)
+        named += [(("routes", place, key), _at(route, (key,)), f"{key}s") for key in ("service", "split")]
+        for asked in ("mirror", "forward_auth"):
+            named.append((("routes", place, asked, "service"), _at(route, (asked, "service")), "services"))
+    for split, value in _mapping(data, "splits").items():
+        shared = _at(value, ("services",))
+        named += [(("splits", split, "services", name), name, "services") for name in shared or ()]
+    for path, name, section in named:
+        known = data.get(section, {})
+        if isinstance(name, str) and isinstance(known, dict) and name not in known:
+            hint = suggest(name, known, "there are")
+            yield Problem(path, f"there is no {show(name)} under {section}", hint)
+
+
+def _routes(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    for place, route in enumerate(_list(data, "routes")):
+        path = ("routes", place)
+        goals = {(*path, goal) for goal in GOALS}
+        if goals.isdisjoint(unresolved):
+            yield from _broken(Route.rules, route, path, (), unresolved)
+        yield from _broken(Rewrite.rules, route, path, ("rewrite",), unresolved)
+        yield from _broken(Redirect.rules, route, path, ("redirect",), unresolved)
+        yield from _broken(FixedAnswer.rules, route, path, ("answer",), unresolved)
+        yield from _header_rules(route, path, unresolved)
 
 
 def _routes_twice(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
-    first: dict[tuple[str | None, str | None], int] = {}
+    first: dict[str, int] = {}
     for place, value in enumerate(_list(data, "routes")):
         path = ("routes", place)
-        if not isinstance(value, dict) or {(*path, "host"), (*path, "path")} & set(unresolved):
+        if not isinstance(value, dict) or any(known[:2] == path for known in unresolved):
             continue
-        route = _attempt(Route, {"host": value.get("host"), "path": value.get("path"), "service": "any"})
-        if route is not None and (earlier := first.setdefault((route.host, route.path), place)) != place:
-            yield Problem(path, f"has the same host and path as routes[{earlier}], which always wins")
+        given = {key: value[key] for key in CONDITIONS if value.get(key) is not None}
+        route = _attempt(Route, {**given, "service": "any"})
+        if route is None:
+            continue
+        conditions = route.model_dump_json(include=set(CONDITIONS), exclude_defaults=True)
+        earlier = first.get(conditions)
+        if earlier is not None:
+            same = "host and path" if given.keys() <= {"host", "path"} else "conditions"
+            yield Problem(path, f"has the same {same} as routes[{earlier}], which always wins")
+        elif not isinstance(value.get("redirect"), dict) or "path" in value["redirect"]:  # others may let some pass
+            first[conditions] = place
 
 
 def _clashing_binds(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -171,7 +205,13 @@ def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) ->
         yield from _source(discovery, whole, unresolved)
 
 
+def _header_rules(holder: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    for key, rules in HEADER_RULES:
+        yield from _broken(rules, holder, path, (key,), unresolved)
+
+
 def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    yield from _header_rules(service, path, unresolved)
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
     yield from _broken(BodyWanted.rules, service, path, ("health", "probe", "body"), unresolved)
     yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)

@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema
 from config.balancing import Override, SlowStart, Sticky, Subset, Zones
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, thaw
+from config.header_rules import HasHeaderRules
 from config.health import Health
 from config.traffic import ServiceLimits, ServiceRetries, ServiceTimeouts
 from config.units import Duration, Share
@@ -66,7 +67,7 @@ class Guard(Model):
     )
 
 
-class Settings(Model):
+class Settings(HasHeaderRules):
     """What a service has beside its instances."""
 
     balancer: Balancer = Field(default=Balancer(type="weighted_round_robin"), description="The policy that picks one.")

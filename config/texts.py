@@ -17,6 +17,7 @@ NAME_SERVER_PORT = 53
 _HOST_LABEL = "[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _ROUTE_HOST = re.compile(rf"(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-f:.]+\]")
 _URL_PATH = re.compile(r"/[!-~]*")  # visible ASCII
+_NEVER_COMPARED = re.compile(r"//|\\|/\.\.?(?:/|$)")
 _DNS_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*\.?")
 _KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # of a Service or a namespace: RFC 1123
@@ -54,6 +55,8 @@ def _route_path(path: str) -> str:
         )
     if path.endswith("/*"):
         raise ValueError(f"must be written without *, since {path[:-2] or '/'} takes everything below it too")
+    if _NEVER_COMPARED.search(path):
+        raise ValueError("must be written without '//', '/./', '/../' and a backslash: no path is compared with those")
     return path
 
 

@@ -4,6 +4,8 @@ A request, in the order in which it passes:
 
     listener.py      a bound address and its clients          http/           the data path, byte for byte
     routes.py        from a request to its service            counters.py     plain integers of the hot path
+    path_index.py    the routes of one host                   paths.py        a path as routes compare it
+    conditions.py    what else routes look at                 splits.py       requests shared between services
 
 Around it:
 
@@ -12,7 +14,7 @@ Around it:
     admin.py         the admin API                            metrics.py      the collector for Prometheus
     table.py         the order of all routes                  catalog.py       one catalog: its services and routes
     catalogs.py      all of them: the table, who leaves
-    admin_endpoints.py  its part that drains one endpoint
+    admin_endpoints.py  its part that drains one endpoint     admin_splits.py  its part about splits
     admin_changes.py  its part that reloads and drains all
     reload.py         what a reload has to do        reloading.py     does it
     config_file.py    the file on the disk           referred.py      the files it refers to

@@ -13,6 +13,7 @@ from prometheus_client import exposition
 
 from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
+from proxy.admin_splits import Splits
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from proxy.service import Service, Source
     from proxy.table import Entry
 
+# What routes of the file may have beside: conditions, and what becomes of their requests.
+_OF_THE_FILE = {
+    "methods", "headers", "query", "clients", "split", "redirect", "answer", "strip_prefix", "rewrite"
+}  # fmt: skip
 _LEFT_OUT_SHOWN = 1000  # texts of one list
 
 
@@ -54,6 +59,7 @@ class Admin:
                 web.get("/api/v1/catalogs", self._catalogs),
                 web.get("/api/v1/events", self._events),
                 *Changes(application).routes(),
+                *Splits(application.splits, application.journal.record).routes(),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]
         )
@@ -218,10 +224,11 @@ def _route(entry: Entry) -> dict[str, Any]:
     return {
         "host": entry.host,
         "path": entry.path,
-        "compare": entry.compare.value,
+        "compare": entry.compare.value if entry.compare is not None else "regex",
         "strip": entry.strip,
-        "service": entry.service.name,
+        "service": entry.service.name if entry.service is not None and entry.split is None else None,
         "catalog": entry.catalog or None,
+        **(entry.wanted.model_dump(mode="json", include=_OF_THE_FILE, exclude_defaults=True) if entry.wanted else {}),
     }
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from discovery.embedded.server import RegistryServer
 from proxy.admin import Admin
 from proxy.assemble.catalogs import make_catalogs
+from proxy.assemble.guards import Guards
 from proxy.assemble.listeners import access_log, make_listeners
+from proxy.assemble.routes import make_splits
 from proxy.assemble.services import make_services, state_folder
 from proxy.journal import Journal
 from proxy.registrations import Registrations
@@ -59,9 +61,12 @@ class Application:
         self.state = state_folder(config)
         self.services = make_services(config, self.journal, self.state)
         self.access_log = access_log(config)
-        self.listeners = make_listeners(config, self.services, self.access_log)
+        self.splits = make_splits(config, self.services)
+        self.guards = Guards(self.services)
+        self.listeners = make_listeners(config, self.services, self.access_log, self.splits, self.guards)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
-        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal)
+        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal, self.splits, self.guards)
+        self._follows_users = False
         self.draining = False
         self.died = ""  # the part of us that died, and of what
         self._sockets = sockets  # that systemd listens on for us
@@ -103,6 +108,7 @@ class Application:
             else:
                 await listener.start()
             _log.info("listening on %s", listener.address)
+        self.follow_users()
         self._tasks.start(self._sweep(), "the sweep of deadlines")
         self.registrations.start(self._tasks)
         self._tasks.start(self.reloader.watch(), "the watch of the configuration")
@@ -159,6 +165,12 @@ class Application:
         """Follow a service no longer in those that it was found in."""
         for task in self._watches.pop(name, ()):
             task.cancel()
+
+    def follow_users(self) -> None:
+        """Begin to follow the files of users, once there are any."""
+        if self.guards.files and not self._follows_users:
+            self._follows_users = True
+            self._tasks.start(self.guards.follow(), "the watch of the files of users")
 
     def end_prober(self, prober: Prober, name: str) -> None:
         """Wait until the probes have ended that a service has no more."""
@@ -219,6 +231,7 @@ class Application:
                     await self._admin.stop()
         except TimeoutError:
             _log.warning("some parts did not end within %g s", _CLOSING)
+        self.guards.close()
         if self.state is not None:
             try:
                 await asyncio.wait_for(self.state.close(), _CLOSING)

@@ -27,6 +27,7 @@ from proxy.commands.register import register
 from proxy.commands.reload import reload
 from proxy.commands.running import FILE, config_of, load_config, read_config, run_to_end
 from proxy.commands.services import services
+from proxy.commands.split import split
 from proxy.config_file import ConfigFile
 from proxy.registry_command import serve_registry
 from proxy.simulate.command import simulate_command
@@ -136,7 +137,7 @@ def version() -> None:
     click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
 
 
-for command in (register, services, discover, drain, reload, simulate_command):
+for command in (register, services, discover, drain, reload, split, simulate_command):
     main.add_command(command)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from proxy.acceptor import Acceptor
 from proxy.access_log.record import Record
+from proxy.edge.guard import DENIED
+from proxy.http.answers import refusal
 from proxy.http.downstream import Downstream
 from proxy.http.forwarding import Forwarding, Origin
 from proxy.http.heads import HeadLimits, RequestReader
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
+    from proxy.edge.access import Access
+    from proxy.edge.header_rules import HeaderRules
+    from proxy.edge.rate_limit import RateLimits
+    from proxy.http.answers import Answer
     from proxy.http.exchange import Exchange
     from proxy.http.heads import RequestHead
     from proxy.http.terms import Terms
@@ -39,6 +45,7 @@ _OWN = frozenset(
         "draining",
         "accepted",
         "refused",
+        "answered",
         "overflowed",
         "_name",
         "_clients",
@@ -63,6 +70,7 @@ class ListenerOptions:
     connections: int = 0
     connections_per_client: int = 0
     requests_per_connection: int = 0
+    response_rules: HeaderRules | None = None  # for the headers of our own answers
 
 
 class Listener:
@@ -77,6 +85,7 @@ class Listener:
         self.limits = options.limits
         self.timeouts = options.timeouts
         self.forwarding = options.forwarding
+        self.response_rules = options.response_rules
         self.requests_per_connection = options.requests_per_connection
         self.reader = RequestReader(
             options.limits, allow_connect=options.allow_connect, allow_trace=options.allow_trace
@@ -84,9 +93,12 @@ class Listener:
         self.make_id: Callable[[], bytes] | None = new_id if options.request_id != "none" else None
         self.keeps_ids = options.request_id == "keep"
         self.marks = Marks if log is not None else None
+        self.access: Access | None = None  # who may connect; None: everybody
+        self.rate_limits: RateLimits | None = None  # which the guards of its routes count too
         self.draining = False
         self.accepted = 0  # connections, since the start
         self.refused = 0  # requests that no instance was asked: malformed, or without a route
+        self.answered = [0] * 6  # those that were answered here as they were to be, by the first digit of the status
         self.overflowed = 0  # connections refused for being one too many
         self._log = log
         self._name = str(bind)
@@ -194,20 +206,22 @@ class Listener:
             self._make_room()
             self._acceptor.resume()
 
-    def joined(self, client: Downstream) -> str:
-        """Count a client in; return why it must be refused, or ""."""
+    def joined(self, client: Downstream) -> Answer | None:
+        """Count a client in; return the answer that it gets instead when it must be refused."""
         self.accepted += 1
         self._clients.add(client)
         options = self.options
         address = client.origin.address
+        if self.access is not None and not self.access.admits(address):
+            return self._refuse(client, 403, DENIED)
         most = options.connections_per_client if address else 0
         if most and self._by_address[address] >= most:
-            return self._refuse(client, f"more than {most} connections of one client")
+            return self._refuse(client, 503, f"more than {most} connections of one client")
         if options.connections and len(self._clients) - len(self._refusing) > options.connections:
-            return self._refuse(client, f"more than {options.connections} connections")
+            return self._refuse(client, 503, f"more than {options.connections} connections")
         if most:
             self._by_address[address] += 1
-        return ""
+        return None
 
     def left(self, client: Downstream) -> None:
         """Count a client out."""
@@ -234,31 +248,37 @@ class Listener:
         record.listener, record.service = self._name, exchange.service.name
         record.endpoint, record.address, record.attempts = marks.endpoint, marks.address, marks.attempts
         record.request, record.request_id = exchange.request, exchange.request.request_id.decode()
+        record.user = exchange.request.user
         record.status, record.received, record.sent = status, marks.received, marks.sent
         record.first_byte, record.own, record.reused = marks.first_byte, marks.own, marks.reused
         record.downstream_end, record.upstream_end, record.error = downstream_end, upstream_end, error
         log.write(record)
 
-    def log_refusal(self, origin: Origin, request: RequestHead | None, status: int, error: str) -> None:
-        """Write a request that was answered here into the access log."""
+    def log_refusal(
+        self, origin: Origin, request: RequestHead | None, status: int, error: str, started: float = 0.0, end: str = ""
+    ) -> None:
+        """Write a request that was answered here into the access log; `started` is when, if it had to wait."""
         log = self._log
         if log is None:
             return
         record = Record()
-        record.time = time.time()
+        record.duration = time.monotonic() - started if started else 0.0
+        record.time = time.time() - record.duration
         record.client = origin.client(request) if request is not None else origin.address
         record.listener = self._name
         record.request, record.status, record.error = request, status, error
         record.request_id = request.request_id.decode() if request is not None else ""
-        record.downstream_end = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        record.user = request.user if request is not None else b""
+        ended = {408: "timeout", 400: "malformed"}.get(status, "refused") if error else "complete"
+        record.downstream_end = end or ended
         log.write(record)
 
-    def _refuse(self, client: Downstream, reason: str) -> str:
-        self.overflowed += 1
+    def _refuse(self, client: Downstream, status: int, reason: str) -> Answer:
+        self.overflowed += status == 503
         self._refusing.add(client)
         if len(self._refusing) > _REFUSED_AT_ONCE:
             client.transport.abort()  # a crowd that is turned away gets no answer each
-        return reason
+        return refusal(status, reason)
 
     def _make_room(self) -> None:
         """Close some idle connections: the descriptors are worth more to those who wait to be accepted."""

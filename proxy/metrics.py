@@ -17,6 +17,8 @@ from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
+from proxy.edge.guard_metrics import guard_metrics
+from proxy.edge.mirror_metrics import mirror_metrics
 from proxy.reloading import REFUSED
 
 if TYPE_CHECKING:
@@ -44,11 +46,14 @@ class Collector(CollectorBase):
         )
         yield from self._traffic()
         yield from self._listeners()
+        yield from self._splits()
         yield from self._access_log()
         yield from self._endpoints()
         yield from self._discovery()
         yield from self._catalogs()
         yield from self._configuration()
+        yield from mirror_metrics(self._application.services.values())
+        yield from guard_metrics(self._application.guards)
 
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -122,6 +127,11 @@ class Collector(CollectorBase):
             "Requests answered without asking an instance: malformed, or without a route.",
             labels=["listener"],
         )
+        answered = CounterMetricFamily(
+            "pointsman_requests_answered",
+            "Requests answered here as the configuration wants: redirects, fixed answers and the like.",
+            labels=["listener", "code"],
+        )
         overflowed = CounterMetricFamily(
             "pointsman_downstream_connections_refused", "Clients that were one too many.", labels=["listener"]
         )
@@ -135,9 +145,25 @@ class Collector(CollectorBase):
             open_.add_metric(labels, listener.clients)
             accepted.add_metric(labels, listener.accepted)
             refused.add_metric(labels, listener.refused)
+            for digit in range(2, 6):
+                answered.add_metric([*labels, f"{digit}xx"], listener.answered[digit])
             overflowed.add_metric(labels, listener.overflowed)
             paused.add_metric(labels, listener.exhausted)
-        yield from (open_, accepted, refused, overflowed, paused)
+        yield from (open_, accepted, refused, answered, overflowed, paused)
+
+    def _splits(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "pointsman_split_requests", "Requests of a split, by the service that they fell to.",
+            labels=["split", "service"],
+        )  # fmt: skip
+        weight = GaugeMetricFamily(
+            "pointsman_split_weight", "The weight of a service in a split.", labels=["split", "service"]
+        )
+        for name, split in self._application.splits.items():
+            for service, count in split.requests.items():
+                requests.add_metric([name, service], count)
+                weight.add_metric([name, service], split.weights[service])
+        yield from (requests, weight)
 
     def _access_log(self) -> Iterator[Metric]:
         log = self._application.access_log

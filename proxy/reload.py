@@ -43,16 +43,33 @@ SERVICE: dict[str, frozenset[str]] = {
     "timeouts": frozenset([TERMS]),
     "limits": frozenset([TERMS]),
     "retries": frozenset([TERMS]),
+    "request_headers": frozenset([TERMS]),
+    "response_headers": frozenset([TERMS]),
 }
 EVERYTHING = frozenset([FEED, POOL, BALANCER, PROBES, CONNECTIONS, TERMS])  # for a key that is not in the table
 
 LISTENER: dict[str, str] = dict.fromkeys(
-    ("bind", "timeouts", "limits", "trusted_proxies", "forwarded", "allow_connect", "allow_trace"), LIVE
+    (
+        "bind",
+        "timeouts",
+        "limits",
+        "trusted_proxies",
+        "forwarded",
+        "allow_connect",
+        "allow_trace",
+        "request_headers",
+        "response_headers",
+        "allow",
+        "deny",
+        "rate_limit",
+    ),
+    LIVE,
 )
 
 TOP: dict[str, str] = {
     "listeners": LIVE,
     "routes": LIVE,
+    "splits": LIVE,
     "services": LIVE,
     "catalogs": RESTART,
     "registry": RESTART,

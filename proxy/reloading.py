@@ -19,8 +19,10 @@ from discovery.registry import RegistryError
 from proxy import logs
 from proxy.assemble.catalogs import renew_catalogs
 from proxy.assemble.listeners import AccessLogError, access_log, make_listener
+from proxy.assemble.routes import make_splits, own_routes
 from proxy.assemble.services import feed_of, unfed_service
 from proxy.config_file import UnreadableError
+from proxy.edge.users_file import UsersFileError
 from proxy.http.heads import ResponseReader
 from proxy.reload import FEED, plan_of
 from proxy.settings import StickyKeyError, head_limits_of
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from proxy.listener import Listener
     from proxy.reload import Plan
     from proxy.service import Feed, Service
+    from proxy.splits import Split
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +82,7 @@ class _Prepared:
     log: AccessLog | None = None
     made: dict[str, Service] = field(default_factory=dict)  # those new, and what those changed adopt
     feeds: dict[str, Feed] = field(default_factory=dict)
+    splits: dict[str, Split] = field(default_factory=dict)
     listeners: dict[int, Listener] = field(default_factory=dict)  # by place: those new, and what the others adopt
     sockets: dict[int, list[socket.socket]] = field(default_factory=dict)
 
@@ -229,15 +233,21 @@ class Reloader:
             self._make_services(plan, config, prepared)
             await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}
+            prepared.splits = make_splits(config, services)
+            undo.callback(application.guards.prune, application.config)
+            routes = own_routes(config, services, prepared.splits, application.guards)
             for place in (*plan.renewed, *plan.bound):
-                prepared.listeners[place] = make_listener(config, config.listeners[place], services, prepared.log)
+                wanted = config.listeners[place]
+                prepared.listeners[place] = make_listener(config, wanted, routes, prepared.log, application.guards)
             beside = [sock for place in plan.unbound for sock in application.listeners[place].sockets]
             for place in plan.bound:
                 async with asyncio.timeout(PATIENCE):
                     bound = await asyncio.to_thread(listen, config.listeners[place].bind, beside)
                 undo.callback(_close, bound)
                 prepared.sockets[place] = bound
-        except (BindError, AccessLogError, StickyKeyError, RegistryError, OSError, ValueError) as error:
+        except (
+            BindError, AccessLogError, StickyKeyError, UsersFileError, RegistryError, OSError, ValueError
+        ) as error:  # fmt: skip
             raise RefusedError(500, str(error) or type(error).__name__) from error
         return prepared
 
@@ -275,12 +285,18 @@ class Reloader:
 
     def _commit(self, plan: Plan, config: Config, prepared: _Prepared) -> None:
         application = self._application
-        application.config = config
+        before, application.config = application.config, config
         if plan.log:
             logs.set_up(config.log.level, config.log.format)
         self._change_services(plan, config, prepared)
         gone = self._change_listeners(plan, config, prepared)
-        renew_catalogs(application.catalogs, config, application.listeners, application.journal)
+        self._change_splits(before, prepared)
+        renew_catalogs(
+            application.catalogs, config, application.listeners, application.journal, application.splits,
+            application.guards,
+        )  # fmt: skip
+        application.guards.prune(config)
+        application.follow_users()
         if plan.access_log:
             application.change_access_log(prepared.log)
         for listener in gone:
@@ -306,6 +322,16 @@ class Reloader:
         found = {name: services[name] for name in in_order}
         services.clear()
         services.update(found)
+
+    def _change_splits(self, before: Config, prepared: _Prepared) -> None:
+        """Share out by other splits; one whose keys are as they were goes on with the weights set by hand."""
+        application = self._application
+        splits = application.splits
+        for name, split in prepared.splits.items():
+            if name in splits:
+                split.follow(splits[name], keep=before.splits[name] == application.config.splits[name])
+        splits.clear()
+        splits.update(prepared.splits)
 
     def _change_listeners(self, plan: Plan, config: Config, prepared: _Prepared) -> list[Listener]:
         application = self._application

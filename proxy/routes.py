@@ -2,101 +2,93 @@
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic
+
+from proxy.path_index import Compare, Goal, PathIndex, Route
+from proxy.paths import compared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Goal = TypeVar("Goal")
+    from proxy.conditions import Asked
 
 
-class Request(Protocol):
-    """What routes look at."""
+__all__ = ["Compare", "Route", "Router", "host_of"]
 
-    @property
-    def authority(self) -> bytes: ...
-    @property
-    def target(self) -> bytes: ...
-
-
-class Compare(enum.Enum):
-    """How a route's path is compared with a request's."""
-
-    SEGMENTS = "segments"  # a prefix on a segment boundary: /api holds /api and /api/x, but not /apis
-    LETTERS = "letters"  # a prefix: /api holds /apis too
-    WHOLE = "whole"  # the whole path: /api holds /api alone
-
-
-@dataclass(frozen=True, slots=True)
-class Route(Generic[Goal]):
-    """A rule: requests to `host` whose path `path` holds go to `goal`, a service and the terms for it.
-
-    An empty host or path is no condition. `host` is in lower case, without a port; `*.example.com` stands for every
-    name below example.com, not for itself.
-    """
-
-    goal: Goal
-    host: bytes = b""
-    path: bytes = b""
-    compare: Compare = Compare.SEGMENTS
+_ROOM = 4096  # authorities whose routes are remembered
+_LONGEST = 256  # bytes of one that is
 
 
 class Router(Generic[Goal]):
     """Finds the goal of a request among routes, in their order.
 
-    Where a catalog makes the routes there are thousands, most of them with a host: those of one host are kept together,
-    so that a request is compared with the routes of its own host and with those that have none.
+    The routes of one host are kept together, as are those of all hosts below another and those without a host, each
+    with an index of their paths. A request is looked up in the few of them that are for its host, and what they find
+    counts by its place among all routes.
     """
 
     def __init__(self, routes: Sequence[Route[Goal]]) -> None:
-        self._hosts: dict[bytes, list[tuple[int, Route[Goal]]]] = {}
-        self._others: list[tuple[int, Route[Goal]]] = []
+        by_host: dict[bytes, list[tuple[int, Route[Goal]]]] = {}
         for place, route in enumerate(routes):
-            has_host = route.host and route.host[:2] != b"*."
-            (self._hosts.setdefault(route.host, []) if has_host else self._others).append((place, route))
+            by_host.setdefault(route.host, []).append((place, route))
+        indexes = {host: PathIndex(placed) for host, placed in by_host.items()}
+        self._wherever = indexes.pop(b"", None)
+        self._below = {host[1:]: indexes.pop(host) for host in list(indexes) if host[:2] == b"*."}
+        self._deepest = max((host.count(b".") for host in self._below), default=0)
+        self._hosts = indexes
+        self._known: dict[bytes, tuple[PathIndex[Goal], ...]] = {}  # by authority
         self._count = len(routes)
         # Most proxies have one route for everything; they should not pay for the others.
         first = routes[0] if routes else None
-        self._only = first.goal if first and not first.host and not first.path else None
+        bare = first is not None and not (first.host or first.path or first.expression or first.conditions)
+        self._only = first.goal if first is not None and bare else None
 
-    def find(self, request: Request) -> Goal | None:
-        """Return the goal for a request; None when no route matches."""
+    def find(self, request: Asked) -> Goal | None:
+        """Return the goal for a request; None when no route matches.
+
+        Raises BadMessageError for a request that no route can be found for: a path that servers read differently, or
+        something that is too long for the route that it comes to.
+        """
         if self._only is not None:
             return self._only
-        host = _host(request.authority)
-        path = request.target.partition(b"?")[0]
+        authority = request.authority
+        indexes = self._known.get(authority)
+        if indexes is None:
+            indexes = self._learn(authority)
+        path = request.target
+        if b"?" in path:
+            path = path[: path.index(b"?")]
+        if b"%" in path or b"/." in path or b"//" in path or b"\\" in path:
+            path = compared(path)
         goal, before = None, self._count
-        for place, route in self._hosts.get(host, ()):
-            if not route.path or _holds(route, path):
-                goal, before = route.goal, place
+        for index in indexes:
+            if index.first >= before:
                 break
-        for place, route in self._others:
-            if place > before:
-                break
-            if (not route.host or _is_below(route.host, host)) and (not route.path or _holds(route, path)):
-                return route.goal
+            found = index.find(request, path, before)
+            if found is not None:
+                goal, before = found.goal, found.place
         return goal
 
+    def _learn(self, authority: bytes) -> tuple[PathIndex[Goal], ...]:
+        """Find the routes for an authority, those with the first of all routes first."""
+        host = host_of(authority)
+        found = [self._hosts.get(host), self._wherever]
+        at = len(host)
+        for _ in range(self._deepest):
+            at = host.rfind(b".", 0, at)
+            if at <= 0:
+                break
+            found.append(self._below.get(host[at:]))
+        indexes = tuple(sorted((index for index in found if index is not None), key=lambda index: index.first))
+        if len(authority) <= _LONGEST:
+            if len(self._known) >= _ROOM:
+                self._known.clear()
+            self._known[authority] = indexes
+        return indexes
 
-def _host(authority: bytes) -> bytes:
+
+def host_of(authority: bytes) -> bytes:
     """Take the name out of an authority: no port, lower case, no dot at the end."""
     if authority[:1] == b"[":
         return authority[: authority.find(b"]") + 1].lower()
     return authority.partition(b":")[0].lower().removesuffix(b".")
-
-
-def _is_below(pattern: bytes, host: bytes) -> bool:
-    return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
-
-
-def _holds(route: Route[Goal], path: bytes) -> bool:
-    wanted, compare = route.path, route.compare
-    if compare is Compare.WHOLE:
-        return path == wanted
-    if not path.startswith(wanted):
-        return False
-    if compare is Compare.LETTERS:
-        return True
-    return len(path) == len(wanted) or wanted[-1:] == b"/" or path[len(wanted) : len(wanted) + 1] == b"/"

@@ -10,6 +10,7 @@ from balancers.overrides import apply, weigh
 from config.units import show
 from proxy.counters import Traffic
 from proxy.http.connections import Connections, UpstreamOptions
+from proxy.http.copies import Copies
 from proxy.http.places import PlaceLimits, Places
 from proxy.http.retries import RetryBudget, RetryPolicy
 
@@ -91,6 +92,7 @@ class Service:
         self.budget = budget or RetryBudget(0.2, 3.0)
         self.places = Places(limits) if limits else None  # None: as many as come
         self.prober = prober
+        self.copies = Copies()
         self.connections: dict[Endpoint, Connections] = {}
         self._options = options
         self._overrides = overrides
@@ -265,6 +267,7 @@ class Service:
             self.prober.sweep(requests, self.traffic.in_flight, self.pool, now)
         if self.places is not None:
             self.places.wake()
+        self.copies.sweep(now)
         for connections in self.connections.values():
             connections.expire(now)
         for identity in self.pool.drains.reasons:
@@ -284,7 +287,8 @@ class Service:
             await self.prober.stop()
 
     def close(self) -> None:
-        """Close what is idle and stop probing."""
+        """Close what is idle, stop probing, and end the copies that are under way."""
         self.stop_probing()
+        self.copies.abort()
         for connections in self.connections.values():
             connections.close()

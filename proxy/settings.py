@@ -168,10 +168,13 @@ def _detection(wanted: Passive) -> Detection:
 
 
 def _sticky(wanted: balancing.Sticky | None) -> Sticky | None:
-    if wanted is None:
-        return None
-    cookie = Cookie(
-        wanted.cookie,
+    return Sticky(sticky_cookie_of(wanted), sticky_key_of(wanted)) if wanted is not None else None
+
+
+def sticky_cookie_of(wanted: balancing.Sticky, name: str = "") -> Cookie:
+    """Return the cookie by which clients go back; `name` is for one that is not given its own."""
+    return Cookie(
+        wanted.cookie or name,
         path=wanted.path,
         domain=wanted.domain,
         max_age=int(wanted.max_age),
@@ -179,6 +182,10 @@ def _sticky(wanted: balancing.Sticky | None) -> Sticky | None:
         http_only=wanted.http_only,
         same_site=wanted.same_site.title(),
     )
+
+
+def sticky_key_of(wanted: balancing.Sticky) -> bytes:
+    """Return the key that signs such cookies; b"" for none. Raises StickyKeyError."""
     key = wanted.key.get_secret_value().encode() if wanted.key else b""
     if wanted.key_file is not None:
         try:
@@ -187,4 +194,4 @@ def _sticky(wanted: balancing.Sticky | None) -> Sticky | None:
             raise StickyKeyError(f"sticky.key_file: {wanted.key_file} cannot be read: {error.strerror}") from error
         if not key:
             raise StickyKeyError(f"sticky.key_file: {wanted.key_file} is empty")
-    return Sticky(cookie, key)
+    return key

@@ -11,22 +11,38 @@ from proxy.routes import Compare
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from config.route import Route
     from discovery.consul.wishes import Wish
+    from proxy.edge.guard import Guard
     from proxy.service import Service
+    from proxy.splits import Split
 
 MOST = 20_000  # routes of catalogs
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A route as the table has it; `catalog` is the name of the catalog that it comes from, empty for the file's."""
+    """A route as the table has it; `catalog` is the name of the catalog that it comes from, empty for the file's.
 
-    service: Service
+    `path` is an expression where `compare` is None. `wanted` is the route of the file, with all that catalogs do not
+    ask for. A route that leads to no service has none; of a split it has the first one. `mirror` gets copies.
+    """
+
+    service: Service | None
     host: str = ""
     path: str = ""
-    compare: Compare = Compare.SEGMENTS
+    compare: Compare | None = Compare.SEGMENTS
     strip: str = ""
     catalog: str = ""
+    wanted: Route | None = None
+    split: Split | None = None
+    mirror: Service | None = None
+    guard: Guard | None = None  # what the route wants of a request before it passes
+
+    @property
+    def takes_all(self) -> bool:
+        """True for one that every request matches."""
+        return not (self.host or self.path or (self.wanted is not None and self.wanted.chooses))
 
 
 def arrange(
@@ -34,7 +50,7 @@ def arrange(
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Return the table, and which of the routes found are not in it, with the reasons.
 
-    `own` are the file's routes, which come first, in their order; but one without host and path, which would take all
+    `own` are the file's routes, which come first, in their order; but one without any condition, which would take all
     requests, comes last. `found` are those of the catalogs, each with its catalog's name and its service: the more
     specific come first. Of two for the same host and path the first counts, and the names of the services decide when
     nothing else does.
@@ -45,12 +61,13 @@ def arrange(
         place = (wish.host, wish.path, wish.exact)
         taken = entries.get(place)
         if taken is not None:
-            left_out.append(f"{service.name}: {shown(wish)}: {taken.service.name} has this route already")
+            name = taken.service.name if taken.service is not None else ""
+            left_out.append(f"{service.name}: {shown(wish)}: {name} has this route already")
         elif len(entries) >= MOST:
             left_out.append(f"{service.name}: {shown(wish)}: there are {MOST} routes already")
         else:
             compare = Compare.WHOLE if wish.exact else Compare.LETTERS
             entries[place] = Entry(service, wish.host, wish.path, compare, wish.strip, catalog)
-    first = [entry for entry in own if entry.host or entry.path]
-    last = [entry for entry in own if not (entry.host or entry.path)]
+    first = [entry for entry in own if not entry.takes_all]
+    last = [entry for entry in own if entry.takes_all]
     return (*first, *entries.values(), *last), tuple(left_out)

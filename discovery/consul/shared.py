@@ -14,6 +14,7 @@ from yarl import URL
 
 from config.units import show
 from discovery.consul.follower import Follower
+from discovery.endings import CUT_SHORT
 from discovery.instance import first_line
 from discovery.registry import RegistryError
 
@@ -211,7 +212,8 @@ class _HTTPClient(consul.aio.HTTPClient):  # type: ignore[misc]  # py-consul has
         self.base_uri = str(address).rstrip("/")  # may hold a path, and brackets around an IPv6 address
         # aiohttp's own bound of 100 connections would let a query wait for the end of others, unseen.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            connector=aiohttp.TCPConnector(limit=0, enable_cleanup_closed=CUT_SHORT),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def _request(

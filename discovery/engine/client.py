@@ -19,6 +19,7 @@ import aiohttp
 from yarl import URL
 
 from config.units import show
+from discovery.endings import CUT_SHORT
 from discovery.engine.answers import EngineError
 from discovery.instance import first_line
 
@@ -200,7 +201,9 @@ class Client:
                     context.load_cert_chain(engine.cert_file, engine.key_file)
             except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
                 raise EngineError(f"the certificates cannot be used: {first_line(str(error))}") from error
-        return aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE, ssl=context)
+        return aiohttp.TCPConnector(
+            limit=CONNECTIONS, keepalive_timeout=KEEPALIVE, ssl=context, enable_cleanup_closed=CUT_SHORT
+        )
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

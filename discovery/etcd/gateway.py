@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from config.units import show
+from discovery.endings import CUT_SHORT
 from discovery.instance import first_line
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE),
+            connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE, enable_cleanup_closed=CUT_SHORT),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
         )

@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from config.units import show
+from discovery.endings import CUT_SHORT
 from discovery.instance import first_line
 from discovery.kubernetes.access import KubernetesError
 
@@ -65,7 +66,7 @@ class ApiServer:
     async def __aenter__(self) -> Self:
         self._access = await self._load()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(socket_factory=_open_socket),
+            connector=aiohttp.TCPConnector(socket_factory=_open_socket, enable_cleanup_closed=CUT_SHORT),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),

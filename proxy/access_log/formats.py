@@ -43,7 +43,9 @@ def make_formatter(format: str, redaction: Redaction) -> Formatter:
         return json_lines(redaction)
     clf: list[str | Placeholder] = [
         field("client", redaction),
-        " - - [",
+        " - ",
+        field("user", redaction),
+        " [",
         date,
         '] "',
         request_line(redaction),

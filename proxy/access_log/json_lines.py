@@ -1,4 +1,4 @@
-"""One JSON object a line, in ASCII, with the same keys in the same order each time; `error` only when there is one."""
+"""One JSON object a line, in ASCII, with the same keys in the same order; `user` and `error` when there is one."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def json_lines(redaction: Redaction) -> Callable[[Record], bytes]:
             value = find_header(request.fields, b"user-agent")
             agent = '""' if value is None else json_string(redact_header(b"user-agent", value).decode("latin-1"))
         first_byte = "null" if record.first_byte is None else f"{record.first_byte:.6f}"
+        user = f',"user":{json_string(record.user.decode("latin-1"))}' if record.user else ""
         error = f',"error":{json_string(record.error)}' if record.error else ""
         return (
             f'{{"time":"{rfc3339(record.time)}"'
@@ -53,7 +54,7 @@ def json_lines(redaction: Redaction) -> Callable[[Record], bytes]:
             f',"downstream_end":{json_string(record.downstream_end)}'
             f',"upstream_end":{json_string(record.upstream_end)}'
             f',"request_id":{json_string(record.request_id)}'
-            f',"user_agent":{agent}{error}}}\n'
+            f',"user_agent":{agent}{user}{error}}}\n'
         ).encode("ascii")
 
     return write

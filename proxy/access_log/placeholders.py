@@ -40,6 +40,7 @@ FIELDS = (
     "upstream_end",
     "request_id",
     "user_agent",
+    "user",
     "error",
 )
 
@@ -132,5 +133,6 @@ _OF_RECORD: dict[str, Placeholder] = {
     "downstream_end": lambda record: apache_text(record.downstream_end),
     "upstream_end": lambda record: apache_text(record.upstream_end),
     "request_id": lambda record: apache_text(record.request_id),
+    "user": lambda record: apache_text(record.user),
     "error": lambda record: apache_text(record.error),
 }

@@ -50,6 +50,7 @@ class Record:
         "status",
         "time",
         "upstream_end",
+        "user",
     )
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class Record:
         self.attempts = 0  # tries made, 0 when nobody was asked
         self.request: RequestHead | None = None  # None when the head could not be read
         self.status = 0  # sent to the client, 0 if none
+        self.user = b""  # whose password the request had
         self.request_id = ""
         self.received = 0  # content from the client and to the client; of a tunnel all bytes
         self.sent = 0

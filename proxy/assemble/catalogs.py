@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
-from proxy.assemble.listeners import own_routes, router_of
+from proxy.assemble.routes import own_routes, router_of
 from proxy.assemble.services import max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
@@ -18,38 +18,53 @@ from proxy.service import Service, Source
 from proxy.settings import head_limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from config import model as keys
     from discovery.instance import Instance, Snapshot
+    from proxy.assemble.guards import Guards
     from proxy.journal import Journal
     from proxy.listener import Listener
+    from proxy.splits import Split
     from proxy.table import Entry
 
 
 def make_catalogs(
-    config: keys.Config, services: dict[str, Service], listeners: Sequence[Listener], journal: Journal
+    config: keys.Config,
+    services: dict[str, Service],
+    listeners: Sequence[Listener],
+    journal: Journal,
+    splits: Mapping[str, Split],
+    guards: Guards,
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
-    whole = Catalogs(own_routes(config, services), services, _installer(config, listeners))
+    install = _installer(config, listeners, guards)
+    whole = Catalogs(own_routes(config, services, splits, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
 
 
-def renew_catalogs(whole: Catalogs, config: keys.Config, listeners: Sequence[Listener], journal: Journal) -> None:
+def renew_catalogs(
+    whole: Catalogs,
+    config: keys.Config,
+    listeners: Sequence[Listener],
+    journal: Journal,
+    splits: Mapping[str, Split],
+    guards: Guards,
+) -> None:
     """Have the catalogs, whose own keys are as they were, go by what else the configuration says from now on.
 
     What the listeners route by is made anew.
     """
     for catalog, wanted in zip(whole.catalogs, config.catalogs, strict=True):
         catalog.renew(_maker(wanted, config, journal))
-    whole.renew(own_routes(config, whole.services), _installer(config, listeners))
+    whole.renew(own_routes(config, whole.services, splits, guards), _installer(config, listeners, guards))
 
 
-def _installer(config: keys.Config, listeners: Sequence[Listener]) -> Callable[[Sequence[Entry]], None]:
+def _installer(config: keys.Config, listeners: Sequence[Listener], guards: Guards) -> Callable[[Sequence[Entry]], None]:
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries)
+            listener.router = router_of(config, wanted, entries, guards)
 
     return install
 

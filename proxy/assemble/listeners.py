@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
-from proxy.edge.edge import Edge
+from proxy.assemble.guards import Guards
+from proxy.assemble.routes import make_splits, own_routes, router_of
+from proxy.edge.header_rules import compiled
 from proxy.http.forwarding import Forwarding
-from proxy.http.terms import NEVER, Terms
 from proxy.listener import Listener, ListenerOptions
-from proxy.routes import Route, Router
 from proxy.settings import head_limits_of, timeouts_of
-from proxy.table import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from config.model import Config
     from proxy.access_log.access_log import AccessLog
     from proxy.service import Service
+    from proxy.splits import Split
+    from proxy.table import Entry
 
 
 class AccessLogError(Exception):
@@ -46,13 +47,21 @@ def access_log(config: Config) -> AccessLog | None:
         raise AccessLogError(f"access_log.path: {error.strerror}") from error
 
 
-def make_listeners(config: Config, services: dict[str, Service], log: AccessLog | None) -> list[Listener]:
-    """Make the listeners, not bound yet."""
-    return [make_listener(config, wanted, services, log) for wanted in config.listeners]
+def make_listeners(
+    config: Config,
+    services: dict[str, Service],
+    log: AccessLog | None,
+    splits: Mapping[str, Split] | None = None,
+    guards: Guards | None = None,
+) -> list[Listener]:
+    """Make the listeners, not bound yet. Raises UsersFileError."""
+    guards = guards or Guards(services)
+    routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
+    return [make_listener(config, wanted, routes, log, guards) for wanted in config.listeners]
 
 
 def make_listener(
-    config: Config, wanted: keys.Listener, services: Mapping[str, Service], log: AccessLog | None
+    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards
 ) -> Listener:
     """Make a listener, not bound yet."""
     limits = levels.limits(config, wanted)
@@ -71,30 +80,8 @@ def make_listener(
         connections=limits.connections,
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
+        response_rules=compiled(wanted.response_headers),
     )
-    return Listener(wanted.bind, router_of(config, wanted, own_routes(config, services)), options, log)
-
-
-def own_routes(config: Config, services: Mapping[str, Service]) -> tuple[Entry, ...]:
-    """Return the routes of the file."""
-    return tuple(Entry(services[route.service], route.host or "", route.path or "") for route in config.routes)
-
-
-def router_of(config: Config, listener: keys.Listener, entries: Sequence[Entry]) -> Router[Terms]:
-    settings = {catalog.name: catalog.settings for catalog in config.catalogs}
-    terms: dict[tuple[str, str], Terms] = {}
-
-    def goal(entry: Entry) -> Terms:
-        service = entry.service
-        found = terms.get((service.name, entry.strip))
-        if found is None:
-            wanted = settings[entry.catalog] if entry.catalog else config.services[service.name]
-            found = terms[service.name, entry.strip] = Terms(
-                service,
-                timeouts_of(levels.timeouts(config, listener, wanted), levels.retries(config, wanted)),
-                levels.limits(config, listener, wanted).body or NEVER,
-                Edge(entry.strip.encode()) if entry.strip else None,
-            )
-        return found
-
-    return Router([Route(goal(entry), entry.host.encode(), entry.path.encode(), entry.compare) for entry in entries])
+    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log)
+    listener.access, listener.rate_limits = guards.of_listener(wanted)
+    return listener

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from proxy.commands.admin_api import ADMIN, AdminApi, AdminError, admin_of, reported
+from proxy.commands.asking import AdminApi, AskingError, admin_bind, at_admin, reported
 from proxy.commands.running import run_to_end, waiting
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _LOOK_AGAIN = 0.1  # seconds between two looks at what is in flight
 @click.command()
 @click.argument("service")
 @click.argument("endpoint")
-@ADMIN
+@at_admin
 @click.option("--undrain", is_flag=True, help="Let it have requests again.")
 @click.option("--reason", metavar="TEXT", default="", help="Why, for whoever looks at it: 'new kernel'.")
 @click.option("--wait", is_flag=True, help="Return when it has no request in flight any more.")
@@ -35,13 +35,17 @@ def drain(service: str, endpoint: str, admin: str, undrain: bool, reason: str, w
     """
     if undrain and (wait or reason):
         raise click.UsageError("--undrain goes with neither --wait nor --reason")
-    run_to_end(reported(_drain(admin_of(admin), service, endpoint, undrain, reason, timeout if wait else None)))
+    bind = admin_bind(admin)
+    run_to_end(reported(_drain(bind, service, endpoint, undrain, reason, timeout if wait else None)))
 
 
 async def _drain(bind: Bind, service: str, endpoint: str, undrain: bool, reason: str, timeout: float | None) -> None:
-    """Drain or undrain; with a `timeout` in seconds, 0 for none, wait until nothing is in flight. Raises AdminError."""
+    """Drain or undrain; with a `timeout` in seconds, 0 for none, wait until nothing is in flight.
+
+    Raises AskingError.
+    """
     async with AdminApi(bind) as api:
-        path = f"/api/v1/services/{quote(service, safe='')}/endpoints/{quote(endpoint, safe='')}"
+        path = f"/services/{quote(service, safe='')}/endpoints/{quote(endpoint, safe='')}"
         if undrain:
             shown = await api.ask("POST", f"{path}/undrain")
             click.echo(f"{shown['id']} of {service} is not drained: it is {shown['state']}")
@@ -56,7 +60,7 @@ async def _drain(bind: Bind, service: str, endpoint: str, undrain: bool, reason:
                     await asyncio.sleep(_LOOK_AGAIN)
                     shown = await api.ask("GET", f"{path.rpartition('/')[0]}/{quote(shown['id'], safe='')}")
                     if not shown["drained"]:
-                        raise AdminError(f"{shown['id']} of {service} was undrained meanwhile")
+                        raise AskingError(f"{shown['id']} of {service} was undrained meanwhile")
         except TimeoutError as error:
-            raise AdminError(f"{shown['in_flight']} still in flight after {timeout:g} s") from error
+            raise AskingError(f"{shown['in_flight']} still in flight after {timeout:g} s") from error
         click.echo("nothing is in flight")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proxy.commands.admin_api import ADMIN, AdminApi, admin_of, reported
+from proxy.commands.asking import AdminApi, admin_bind, at_admin, reported
 from proxy.commands.running import run_to_end
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ _PATIENCE = 90.0  # seconds; two reloads, the one under way and ours
 
 
 @click.command()
-@ADMIN
+@at_admin
 def reload(admin: str) -> None:
     """Take the configuration file into force anew, all of it or nothing.
 
     Tells what has changed, or everything that is wrong with it; then all stays as it was, and the exit status is 1.
     """
-    run_to_end(reported(_reload(admin_of(admin))))
+    run_to_end(reported(_reload(admin_bind(admin))))
 
 
 async def _reload(bind: Bind) -> None:

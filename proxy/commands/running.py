@@ -25,6 +25,7 @@ from discovery.registry import RegistryError
 from proxy.assemble.checks import CHECKS
 from proxy.assemble.listeners import AccessLogError
 from proxy.config_file import ConfigFile, UnreadableError
+from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 
@@ -101,7 +102,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, AccessLogError, StickyKeyError) as error:
+    except (RegistryError, AccessLogError, StickyKeyError, UsersFileError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:
@@ -111,9 +112,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if (
-            isinstance(error, OSError) and error.errno == errno.ENOSPC
-        ):  # no fault of ours that a traceback would explain
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # a traceback would explain nothing
             click.echo(f"pointsman: cannot write: {error.strerror}", err=True)
             return FAILED
         _log.exception("pointsman failed")

@@ -15,4 +15,6 @@ What an exchange is made of, or becomes:
     forwarding.py    where a request came from                terms.py        time-outs, limits
     tunnel.py        after 101: bytes both ways               websocket.py    where its frames begin
     marks.py         what the access log wants to know        resets.py       a connection broken off
+    writing.py       the head that an instance is sent
+    copy.py          a request that another service gets too  copies.py       all those of one service
 """

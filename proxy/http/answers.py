@@ -6,6 +6,11 @@ import json
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.edge.header_rules import HeaderRules
+    from proxy.http.heads import RequestHead
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _ALLOW = b"Allow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
@@ -18,7 +23,7 @@ class Answer:
     """An answer of ours, without what hangs on the request and its connection.
 
     `fields` are lines without their ends. `error` is why it is no success, for the access log; empty when the answer is
-    what the configuration wants.
+    what the configuration wants. `rules` are the route's for headers.
     """
 
     status: int
@@ -26,9 +31,20 @@ class Answer:
     content_type: bytes = b""  # b"" where there is no body
     fields: tuple[bytes, ...] = ()
     error: str = ""
+    rules: HeaderRules | None = None
 
-    def written(self, *, close: bool, to_head: bool = False, request_id: bytes = b"") -> bytes:
-        """Write it to a client; `close` when the connection ends with it, `to_head` when it answers a HEAD."""
+    def written(
+        self,
+        *,
+        close: bool,
+        request: RequestHead | None = None,
+        service: str = "",
+        rules: HeaderRules | None = None,
+    ) -> bytes:
+        """Write it to a client; `close` when the connection ends with it, `rules` are the listener's for headers.
+
+        There is no request where none was understood.
+        """
         lines = [
             b"HTTP/1.1 %d %b" % (self.status, _REASONS.get(self.status, b"")),
             b"Date: " + formatdate(usegmt=True).encode(),
@@ -38,10 +54,14 @@ class Answer:
         if self.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):  # RFC 9110 8.6
             lines.append(b"Content-Length: %d" % len(self.body))
         lines += self.fields
-        if request_id:
-            lines.append(b"X-Request-Id: " + request_id)
+        if request is not None and request.request_id:
+            lines.append(b"X-Request-Id: " + request.request_id)
+        for each in (self.rules, rules):
+            if each is not None:
+                lines[1:] = each.applied(lines[1:], request, service)
         if close:
             lines.append(b"Connection: close")
+        to_head = request is not None and request.method == b"HEAD"
         return b"\r\n".join([*lines, b"", b"" if to_head else self.body])
 
 
@@ -56,13 +76,6 @@ def refusal(status: int, error: str, *, service: str = "", fields: tuple[bytes, 
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         fields = (_ALLOW, *fields)
     return Answer(status, body, b"application/json", (b"Cache-Control: no-store", *fields), error)
-
-
-def answer(
-    status: int, error: str, *, service: str = "", close: bool, to_head: bool = False, request_id: bytes = b""
-) -> bytes:
-    """Write a refusal."""
-    return refusal(status, error, service=service).written(close=close, to_head=to_head, request_id=request_id)
 
 
 # To an OPTIONS that may be passed on no further (RFC 9110 7.6.2): this is what is understood here.

@@ -21,7 +21,7 @@ _TRAILER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[\t -~\x8
 _NOT_IN_TRAILERS = frozenset(
     b"""transfer-encoding content-length host connection trailer te upgrade expect authorization cookie set-cookie
     content-encoding content-type content-range forwarded x-real-ip x-request-id keep-alive proxy-connection via
-    proxy proxy-authorization proxy-authenticate http2-settings max-forwards""".split()
+    proxy proxy-authorization proxy-authenticate http2-settings max-forwards x-pointsman-mirror""".split()
 )
 
 
@@ -108,6 +108,12 @@ class ChunkedBody:
             self.rest = data[at:]
         return content[0] if len(content) == 1 else b"".join(content)
 
+    def narrow(self, most: float, received: int) -> None:
+        """Take no more than `most` bytes in all, of which so many were received. Raises BadMessageError."""
+        self._most, self._room = most, most - received - self._left
+        if self._room < 0:
+            raise BadMessageError(f"a body of more than {most} bytes", 413)
+
     # Each state reads from `at` on and returns where it stopped, or -1 when it needs more of a line.
 
     def _size(self, data: bytes, at: int, content: list[bytes]) -> int:
@@ -160,6 +166,17 @@ class ChunkedBody:
 
 
 BodyReader = LengthBody | ChunkedBody | CloseBody
+
+
+def narrow(body: BodyReader | None, length: int | None, received: int, most: float) -> None:
+    """Have a body be of no more than `most` bytes after all, of which some were received; None for one that is whole.
+
+    `length` is what its head told, None for chunks. Raises BadMessageError.
+    """
+    if isinstance(body, ChunkedBody):
+        body.narrow(most, received)
+    elif (received if length is None else length) > most:
+        raise BadMessageError(f"a body of more than {most} bytes", 413)
 
 
 def chunk(content: bytes) -> bytes:

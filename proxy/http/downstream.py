@@ -8,8 +8,10 @@ import select
 import time
 from typing import TYPE_CHECKING, cast
 
+from proxy.edge.admission import Admission
 from proxy.http import answers
-from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody
+from proxy.http.answers import Answer
+from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody, narrow
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
@@ -21,9 +23,11 @@ from proxy.http.terms import NEVER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.http.answers import Answer
+    from proxy.edge.guard import Guard
+    from proxy.edge.mirror import Kept
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
+    from proxy.http.terms import Terms
     from proxy.listener import Listener
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
@@ -70,8 +74,8 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.expires = NEVER
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
-        self._exchange: Exchange | None = None
-        self._body: BodyReader | None = None  # of the present request, until it is whole
+        self._exchange: Exchange | None = None  # or an Admission, which stands in for it
+        self._body: BodyReader | Kept | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._ahead = b""  # arrived, not looked at
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
@@ -93,8 +97,8 @@ class Downstream(asyncio.Protocol):
         self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"))
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
-        if refusal:
-            self._refuse(503, refusal)
+        if refusal is not None:
+            self._give(refusal, None)
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of what the client sends."""
@@ -187,6 +191,27 @@ class Downstream(asyncio.Protocol):
     def log(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
         """Write the access log's line of an exchange that has ended."""
         self.listener.log_exchange(exchange, status, downstream_end, upstream_end, error)
+
+    # From an admission.
+
+    def admitted(self, admission: Admission, answer: Answer | None) -> None:
+        """Go on with a request that may pass, or give the client the answer that it gets instead."""
+        self._exchange = None
+        self.expires = NEVER
+        request, terms, now = admission.request, admission.terms, time.monotonic()
+        if answer is not None:
+            self.keep_alive = self.keep_alive and admission.request_whole
+            self._give(answer, request, admission.started)
+            return
+        content, whole, trailers = admission.content
+        passed = self._at_edge(request, terms, now, content, trailers, admission.started)
+        if passed is None:
+            return
+        exchange = self._exchange = Exchange(self, request, passed, now)
+        exchange.begin(content, whole, trailers)
+        if self._exchange is exchange:
+            admission.hand_over(exchange)
+            self.steer()
 
     # From the listener.
 
@@ -322,9 +347,14 @@ class Downstream(asyncio.Protocol):
         if listener.make_id is not None and not (request.request_id and listener.keeps_ids):
             request.request_id = listener.make_id()
         request.origin = self.origin
-        terms = listener.router.find(request)
+        try:
+            terms = listener.router.find(request)
+        except BadMessageError as error:
+            self.keep_alive = False
+            self._refuse(error.status, str(error), request)
+            return
         most = terms.body if terms is not None else NEVER
-        body: BodyReader | None
+        body: BodyReader | Kept | None
         if request.length == 0:
             body, content, trailers, whole = None, b"", b"", True
             self._ahead = data[end + 4 :]
@@ -350,15 +380,18 @@ class Downstream(asyncio.Protocol):
             return
         if terms is None:
             self.keep_alive = self.keep_alive and body is None
-            self._refuse(404, "no route matches this host and path", request)
+            limits = listener.rate_limits
+            own = limits.refuses(request, now) if limits is not None else None
+            self._give(own or answers.refusal(404, "no route matches this host and path"), request)
             return
         if terms.edge is not None:
-            own = terms.edge.answer(request, now)
-            if own is not None:
-                self.keep_alive = self.keep_alive and body is None
-                self._give(own, request)
+            guard = terms.edge.guard
+            if guard is not None and self._guarded(guard, request, terms, now, content, whole, trailers):
                 return
-            terms = terms.edge.passed(request, terms)
+            terms = self._at_edge(request, terms, now, content, trailers)
+            if terms is None:
+                return
+            body = self._body
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -377,7 +410,57 @@ class Downstream(asyncio.Protocol):
             self._head_begun = True
             self.deadline = time.monotonic() + self.listener.timeouts.request_head
 
-    def _read_body(self, exchange: Exchange, body: BodyReader, data: bytes) -> None:
+    def _guarded(
+        self, guard: Guard, request: RequestHead, terms: Terms, now: float, content: bytes, whole: bool, trailers: bytes
+    ) -> bool:
+        """Give the guard's answer, or wait until it has one; false when the request may pass at once."""
+        verdict = guard.judge(request, now)
+        if not verdict:
+            return False
+        if isinstance(verdict, Answer):
+            self.keep_alive = self.keep_alive and whole
+            self._give(verdict, request)
+            return True
+        admission = Admission(self, request, terms, now, verdict)
+        self._exchange = cast("Exchange", admission)
+        admission.begin(content, whole, trailers)
+        if self._body is not None and self._exchange is not None:
+            self._bounded = True
+            self.transport.set_protocol(Bounded(self))
+            self.steer()
+        return True
+
+    def _at_edge(
+        self,
+        request: RequestHead,
+        terms: Terms,
+        now: float,
+        content: bytes,
+        trailers: bytes,
+        started: float = 0.0,
+    ) -> Terms | None:
+        """Return what holds for a request on its way to an instance; None for one that has been answered."""
+        edge, body = terms.edge, cast("BodyReader | None", self._body)  # nothing of it is kept for a mirror yet
+        if edge is None:
+            return terms
+        own = edge.answer(request, now)
+        if own is not None:
+            self.keep_alive = self.keep_alive and self._body is None
+            self._give(own, request, started)
+            return None
+        try:
+            passed = edge.passed(request, terms)
+            if passed.body < terms.body:  # the service that it fell to takes less than another of its split
+                narrow(body, request.length, len(content), passed.body)
+        except BadMessageError as error:
+            self.keep_alive = False
+            self._refuse(error.status, str(error), request)
+            return None
+        if edge.mirror is not None:
+            self._body = edge.mirror.taken(request, content, trailers, body)
+        return passed
+
+    def _read_body(self, exchange: Exchange, body: BodyReader | Kept, data: bytes) -> None:
         try:
             content = body.feed(data)
         except BadMessageError as error:
@@ -401,16 +484,16 @@ class Downstream(asyncio.Protocol):
         """Answer by ourselves; what cannot be understood, or is not read to its end, ends the connection."""
         self._give(answers.refusal(status, error), request)
 
-    def _give(self, answer: Answer, request: RequestHead | None) -> None:
+    def _give(self, answer: Answer, request: RequestHead | None, started: float = 0.0) -> None:
         """Answer by ourselves, without an instance."""
         if answer.error:
             self.listener.refused += 1
+        else:
+            self.listener.answered[answer.status // 100] += 1
         close = request is None or not self.keep_alive
-        to_head = request is not None and request.method == b"HEAD"
-        request_id = request.request_id if request is not None else b""
-        text = answer.written(close=close, to_head=to_head, request_id=request_id)
+        text = answer.written(close=close, request=request, rules=self.listener.response_rules)
         if self.marks is not None:
-            self.listener.log_refusal(self.origin, request, answer.status, answer.error)
+            self.listener.log_refusal(self.origin, request, answer.status, answer.error, started)
         self.transport.write(text)
         if close:
             self._linger()

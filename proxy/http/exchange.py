@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from proxy.http.answers import answer
+from proxy.http.answers import refusal
 from proxy.http.bodies import chunk, last_chunk
 from proxy.http.dispatch import Dispatch
 from proxy.http.fields import BadMessageError, tunnelled
@@ -15,8 +16,10 @@ from proxy.http.hedge import Hedge
 from proxy.http.retries import IDEMPOTENT, repeatable
 from proxy.http.terms import NEVER
 from proxy.http.tunnel import Tunnel
+from proxy.http.writing import Writes
 
 if TYPE_CHECKING:
+    from balancers.endpoint import Endpoint
     from proxy.http.heads import ResponseHead
     from proxy.http.upstream import Upstream
 
@@ -24,7 +27,7 @@ _JOINED = 16 * 1024  # bytes of content up to which one joined write is cheaper 
 _HEAD_ENDS = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
 
 
-class Exchange(Dispatch):
+class Exchange(Dispatch, Writes):
     """One request with its response.
 
     begin -> (find ...) connected -> interim* -> respond -> more* -> complete
@@ -149,31 +152,15 @@ class Exchange(Dispatch):
         if self.service.retries.hedge_after != NEVER:
             self.plan_hedge()
 
-    def head(self, home: bytes) -> bytes:
-        """Write the request's head anew; `home` is what a client of HTTP/1.0 asks for that names no host."""
-        request, origin = self.request, self.downstream.origin
-        authority = request.authority
-        lines = [request.line, b"Host: " + (authority or home), *request.fields]
-        if origin.plain:
-            if authority:  # a client of HTTP/1.0 need not say whom it asks
-                lines.append(b"X-Forwarded-Host: " + authority)
-        else:
-            lines.extend(origin.fields(request))
-        if request.length is None:
-            lines.append(b"Transfer-Encoding: chunked")
-        if request.upgrade:
-            lines.append(b"Connection: Upgrade\r\nUpgrade: " + b", ".join(request.upgrade))
-        if request.expects_continue and not self.request_whole:
-            lines.append(b"Expect: 100-continue")
-        if request.request_id:
-            lines.append(b"X-Request-Id: " + request.request_id)
-        lines.append(origin.tails[request.minor_version])
-        return b"\r\n".join(lines)
-
     def interim(self, response: ResponseHead) -> None:
-        """Pass an interim response on, to a client who knows of them."""
+        """Pass an interim response on, to a client who knows of them.
+
+        What rules put in is for the final response, but what they take out is nobody's business before it either.
+        """
         if self.request.minor_version:
-            self.downstream.transport.write(b"\r\n".join([response.line, *response.fields, END[2:]]))
+            rules = self.terms.response_rules
+            fields = response.fields if rules is None else rules.without(response.fields)
+            self.downstream.transport.write(b"\r\n".join([response.line, *fields, END[2:]]))
 
     def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
         """Pass the response's head on, with what there is of its body."""
@@ -202,8 +189,9 @@ class Exchange(Dispatch):
                 framed = content
         else:
             framed = content
-        if self.service.adds:
-            lines += self.service.added(request, endpoint)
+        end = _HEAD_ENDS[response.minor_version]
+        if self.terms.adds:
+            end = self._add(lines, endpoint, end)
         if status == 426 and (offered := tunnelled(response.upgrade)) and request.minor_version:
             lines.append(b"Connection: Upgrade\r\nUpgrade: " + b", ".join(offered))  # RFC 9110 15.5.22 wants it there
         if not self.request_whole:
@@ -213,10 +201,10 @@ class Exchange(Dispatch):
         elif not request.minor_version:
             lines.append(b"Connection: keep-alive")
         if len(framed) <= _JOINED:
-            lines.append(_HEAD_ENDS[response.minor_version] + framed)
+            lines.append(end + framed)
             downstream.transport.write(b"\r\n".join(lines))
         else:
-            lines.append(_HEAD_ENDS[response.minor_version])
+            lines.append(end)
             downstream.transport.write(b"\r\n".join(lines))
             downstream.transport.write(framed)
         if self.marks is not None:
@@ -242,24 +230,27 @@ class Exchange(Dispatch):
         Raises BadMessageError when the client has asked for nothing of the kind.
         """
         downstream, request = self.downstream, self.request
+        end = _HEAD_ENDS[response.minor_version]
         if response.status == 101:
             asked = [protocol.lower() for protocol in request.upgrade]
             if not response.upgrade or any(protocol.lower() not in asked for protocol in response.upgrade):
                 raise BadMessageError("101 Switching Protocols, which nobody asked for")
-            fields = [*response.fields, b"Connection: Upgrade\r\nUpgrade: " + b", ".join(response.upgrade)]
+            ours = [b"Connection: Upgrade\r\nUpgrade: " + b", ".join(response.upgrade), end]
+            lines = [response.line, *response.fields]
         else:  # RFC 9110 9.3.6: whatever a 2xx to CONNECT says of a length means nothing
             fields = [field for field in response.fields if not field.lower().startswith(b"content-length:")]
+            lines, ours = [response.line, *fields], [end]
         endpoint = self.endpoint
         assert endpoint is not None
-        if self.service.adds:
-            fields = [*fields, *self.service.added(request, endpoint)]
+        if self.terms.adds:
+            ours[-1] = self._add(lines, endpoint, end)
         if endpoint.suspect:
             endpoint.answered_well()
         if self.marks is not None:
             self.marks.answered(self.started)
         self._status = response.status
         downstream.expires = NEVER
-        downstream.transport.write(b"\r\n".join([response.line, *fields, _HEAD_ENDS[response.minor_version]]))
+        downstream.transport.write(b"\r\n".join([*lines, *ours]))
         self.tunnel = Tunnel(self, downstream, upstream, websocket=b"websocket" in map(bytes.lower, response.upgrade))
         self.tunnel.open(rest)
 
@@ -303,13 +294,11 @@ class Exchange(Dispatch):
         downstream, request = self.downstream, self.request
         if not self.request_whole:
             downstream.keep_alive = False
-        text = answer(
-            status,
-            error,
-            service=self.service.name,
+        text = replace(refusal(status, error, service=self.service.name), rules=self.terms.own_rules).written(
             close=not downstream.keep_alive,
-            to_head=request.method == b"HEAD",
-            request_id=request.request_id,
+            request=request,
+            service=self.service.name,
+            rules=downstream.listener.response_rules,
         )
         self._end(status, downstream_end, upstream_end, error)
         downstream.transport.write(text)
@@ -362,6 +351,19 @@ class Exchange(Dispatch):
         self._hedge = None
 
     # Ends.
+
+    def _add(self, lines: list[bytes], endpoint: Endpoint, end: bytes) -> bytes:
+        """Put in what the service adds, then apply the rules; return what ends the head, with our Via or without."""
+        terms, service = self.terms, self.service
+        if service.adds:
+            lines += service.added(self.request, endpoint)
+        if terms.cookie:
+            lines.append(terms.cookie)
+        rules = terms.response_rules
+        if rules is None:
+            return end
+        lines[1:] = rules.applied(lines[1:], self.request, service.name, endpoint.instance.authority)
+        return END[2:] if rules.via else end
 
     def _frame(self, content: bytes, whole: bool, trailers: bytes) -> bytes:
         if self.request.length is not None:

@@ -190,6 +190,7 @@ _IN_REQUESTS = {
     # Anybody can write these (and X-Forwarded-*); only from proxies that are trusted are they passed on.
     b"forwarded": (FORWARDED, lambda value: (b"forwarded", value)),
     b"x-real-ip": (FORWARDED, lambda value: (b"x-real-ip", value)),
+    b"x-pointsman-mirror": (FORWARDED, lambda value: (b"x-pointsman-mirror", value)),  # marks a copy
     b"proxy": (DROP, _ignored),  # becomes HTTP_PROXY in CGI's environment: httpoxy, CVE-2016-5385
 }
 # Fields that differ in every message: to remember them would only push out what is worth it.

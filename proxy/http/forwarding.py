@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from config.trusted import TrustedProxies
 
@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
 
 _NOBODY = TrustedProxies()
+_SCHEMES = (b"http", b"https")
 _VIA = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
+
+
+class Telling(Protocol):
+    """A request, as far as it tells of where it came from."""
+
+    @property
+    def forwarded(self) -> list[tuple[bytes, bytes]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class Origin:
 
     __slots__ = ("_forwarding", "_trusted", "address", "plain", "tails")
 
+    secure = False  # whether the connection is one of TLS
+
     def __init__(self, forwarding: Forwarding, peer: object) -> None:
         self.address: str = peer[0] if isinstance(peer, tuple) else ""  # a unix socket's client has none
         self._forwarding = forwarding
@@ -60,7 +70,7 @@ class Origin:
     def fields(self, request: RequestHead) -> Iterator[bytes]:
         """Write the fields that say where a request came from: what trusted proxies told, and what we saw."""
         forwarding = self._forwarding
-        told = request.forwarded if self._trusted and request.forwarded else []
+        told = self.told(request)
         names = {name for name, _ in told}
         ours = self.address.encode()
         if forwarding.x_forwarded or b"x-forwarded-for" in names:
@@ -83,6 +93,19 @@ class Origin:
                 elements.append(self._element(request))
             if elements:
                 yield b"Forwarded: " + b", ".join(elements)
+
+    def tell(self, lines: list[bytes], request: RequestHead) -> None:
+        """Say in a head where its request came from; the head is the request line, Host and what the client sent."""
+        lines.extend(self.fields(request))
+
+    def told(self, request: Telling) -> list[tuple[bytes, bytes]]:
+        """Return what a request tells of where it came from, name and value, as far as that is believed."""
+        return request.forwarded if self._trusted and request.forwarded else []
+
+    def scheme(self, request: Telling) -> bytes:
+        """Return the scheme that the client used: what a trusted proxy says of it, else what we see."""
+        told = [value.lower() for name, value in self.told(request) if name == b"x-forwarded-proto"]
+        return told[-1] if told and told[-1] in _SCHEMES else _SCHEMES[self.secure]
 
     def client(self, request: RequestHead) -> str:
         """Return the address of the client as far as it can be believed: the last in the chain that is not trusted."""

@@ -80,6 +80,7 @@ class RequestHead:
         "request_id",
         "target",
         "upgrade",
+        "user",
     )
 
     method: bytes
@@ -96,6 +97,7 @@ class RequestHead:
     max_forwards: int | None  # of OPTIONS and TRACE: how many more proxies may pass it on
     fields: list[bytes]
     origin: Origin  # of the connection that it came on
+    user: bytes  # whose password it had, where its route asks for one
 
     @property
     def client(self) -> str:
@@ -109,6 +111,19 @@ class RequestHead:
         start = name + b":"
         length = len(start)
         return next((field[length:].strip() for field in self.fields if field[:length].lower() == start), b"")
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return the values of all fields of this name, in lower case, as far as a client's word on them is taken."""
+        if name == b"host":
+            return [self.authority] if self.authority else []
+        if name == b"upgrade":
+            return list(self.upgrade)
+        start = name + b":"
+        length = len(start)
+        found = [field[length:].strip() for field in self.fields if field[:length].lower() == start]
+        if not found and self.forwarded:
+            found = [value for told, value in self.origin.told(self) if told == name]
+        return found
 
     @property
     def switches(self) -> bool:
@@ -193,7 +208,7 @@ class RequestReader:
         connection: frozenset[bytes] = frozenset()
         request.upgrade = ()
         request.forwarded = request.max_forwards = None
-        request.request_id = b""
+        request.request_id = request.user = b""
         meaning_of = known.fields.get
         for field in lines[1:-2]:
             meant = meaning_of(field, _NEW)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.edge.edge import Edge
+    from proxy.edge.header_rules import HeaderRules
     from proxy.service import Service
 
 NEVER = float("inf")
@@ -34,3 +35,13 @@ class Terms:
     timeouts: Timeouts = Timeouts()
     body: float = NEVER  # bytes that a request's body may have
     edge: Edge | None = None  # what else the route asks for; None for most
+    cookie: bytes = b""  # a field that the response gets, with the side of a split that the client is on
+    request_rules: HeaderRules | None = None  # for the headers that an instance gets; its edge applies them
+    response_rules: HeaderRules | None = None  # for those of its responses
+    own_rules: HeaderRules | None = None  # the route's part of these, for what we answer in an instance's place
+    adds: bool = field(init=False, default=False)  # whether responses get more than their instance has sent
+
+    def __post_init__(self) -> None:
+        """Know ahead what each response would have to be asked for."""
+        adds = self.cookie or self.response_rules is not None or getattr(self.service, "adds", False)  # or it has none
+        object.__setattr__(self, "adds", bool(adds))

@@ -183,6 +183,12 @@ class TestTrying:
         assert len({first, second, third}) == 3
         assert pool.pick(tried=[first, second, third]) is None
 
+    def test_whom_a_request_may_go_to_is_always_as_health_has_it(self) -> None:
+        pool, _ = pool_of(instance("a"), instance("b"), instance("c"))
+        assert len(pool.open_to(None)) == 3
+        probe(pool, "a", passed=False)
+        assert {endpoint.instance.id for endpoint in pool.open_to(None)} == {"b", "c"}
+
     def test_a_light_one_is_found_behind_a_heavy_one(self) -> None:
         pool = Pool(WeightedRoundRobin, random.Random(1))
         pool.update(snapshot(instance("heavy", weight=65535), instance("light", weight=1)), now=0.0)

@@ -43,5 +43,5 @@ def test_retries_stay_within_the_budget(tmp_path: Path, clients: int, pause: flo
     print(f"\n{wanted} requests in {lasted:.1f} s, all failed; {reached} reached the instances: ", end="")
     print(f"{reached / wanted:.2f} times as many; {wanted * 3} would without a budget; allowed are {most:.0f}")
     assert len(result.failed) == wanted
-    assert {failed.status for failed in result.failed} == {500}
+    assert not [failed for failed in result.failed if failed.status != 500]
     assert wanted < reached <= most

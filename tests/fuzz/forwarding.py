@@ -12,12 +12,12 @@ from tests.fuzz.outcome import Fields, Message
 
 _OF_A_HOP = b"""connection keep-alive proxy-connection proxy-authenticate proxy-authorization te upgrade
     transfer-encoding http2-settings""".split()
-_OF_TRUST = b"forwarded x-real-ip proxy".split()
+_OF_TRUST = b"forwarded x-real-ip x-pointsman-mirror proxy".split()
 _OURS_TO_WRITE = [b"content-length", b"host", b"expect", b"x-request-id", b"max-forwards"]
 _STEERING = frozenset([*_OF_A_HOP, *_OF_TRUST, *_OURS_TO_WRITE])
 _FRAMING_OR_WORSE = b"""transfer-encoding content-length host connection trailer te upgrade expect authorization cookie
     set-cookie content-encoding content-type content-range forwarded x-real-ip x-request-id keep-alive proxy-connection
-    via proxy proxy-authorization proxy-authenticate http2-settings max-forwards""".split()
+    via proxy proxy-authorization proxy-authenticate http2-settings max-forwards x-pointsman-mirror""".split()
 
 
 def to_instance(request: Message) -> Message:

@@ -224,3 +224,34 @@ async def test_drain_by_the_admin_api_and_who_may_not(tmp_path: Path) -> None:
         assert await post(pointsman, "/-/drain") == (200, {"status": "draining", "in_flight": 0})
         assert pointsman.application.ending
         assert (await post(pointsman))[0] == 200  # nothing has changed
+
+
+async def test_splits_and_limits_go_on_where_they_stopped(tmp_path: Path) -> None:
+    async with instance("a") as a, instance("b") as b:
+        config = configuration(a)
+        config["services"]["canary"] = {"discovery": {"static": [b]}}
+        config["splits"] = {"both": {"services": {"web": 1, "canary": 0}}}
+        config["routes"] = [
+            {"path": "/few", "service": "web", "rate_limit": {"requests": 1, "per": "1h"}},
+            {"split": "both"},
+        ]
+        async with at_work(tmp_path, config) as pointsman:
+            app = pointsman.application
+            url = f"{pointsman.admin_url}/api/v1/splits/both"
+            async with pointsman.session.patch(url, json={"services": {"web": 0, "canary": 1}}) as response:
+                assert response.status == 200
+            assert await pointsman.get() == (200, "b")
+            assert (await pointsman.get("/few"))[0] == 200
+            config["services"]["web"]["limits"] = {"in_flight": 7}
+            config["routes"].insert(0, {"path": "/new", "service": "web"})
+            write(tmp_path, config)
+            assert (await post(pointsman))[1]["result"] == "applied"
+            assert await pointsman.get() == (200, "b")
+            assert (await pointsman.get("/few"))[0] == 429
+            assert app.splits["both"].requests == {"web": 0, "canary": 2}
+            config["splits"]["both"]["services"] = {"web": 3, "canary": 0}
+            del config["routes"][1]
+            write(tmp_path, config)
+            assert (await post(pointsman))[1]["result"] == "applied"
+            assert await pointsman.get() == (200, "a")
+            assert not app.guards.of_routes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from proxy.edge.rewriting import stripped
+from proxy.http.forwarding import Forwarding, Origin
 from proxy.routes import Compare, Route, Router
 
 
@@ -16,6 +17,14 @@ class Asked:
 
     authority: bytes
     target: bytes
+    method: bytes = b"GET"
+    client: str = "10.0.0.1"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    forwarded: list[tuple[bytes, bytes]] | None = None
+    origin: Origin = Origin(Forwarding(), ("10.0.0.1", 1))  # noqa: RUF009
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for header, value in self.headers if header == name]
 
 
 ROUTES = [

@@ -19,7 +19,7 @@ class Named:
 def arranged(own: list[Entry], *found: tuple[str, Wish]) -> tuple[list[str], tuple[str, ...]]:
     services: dict[str, Any] = {name: Named(name) for name, _ in found}
     entries, left_out = arrange(own, [("consul", services[name], wish) for name, wish in found])
-    return [entry.service.name for entry in entries], left_out
+    return [entry.service.name for entry in entries if entry.service is not None], left_out
 
 
 def own(name: str, host: str = "", path: str = "") -> Entry:

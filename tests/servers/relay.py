@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
+from typing import Self
 
 _PIECE = 65_536  # bytes
 
@@ -36,8 +32,9 @@ class Relay:
 
     async def __aexit__(self, *error: object) -> None:
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
+        for _ in range(5):  # turns of the loop, within which what was accepted before is ours
+            await asyncio.sleep(0)
+        self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
@@ -51,19 +48,23 @@ class Relay:
         for task in self._tasks:
             task.cancel()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._relay(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # Not in the task: one that is cancelled before it has begun never runs.
+        task.add_done_callback(lambda task: writer.transport.abort() if task.cancelled() else writer.close())
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             their_reader, their_writer = await asyncio.open_connection(*self._target)
         except OSError:
-            writer.close()
             return
-        self._start(self._pass_on(reader, their_writer))
-        self._start(self._pass_on(their_reader, writer))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        try:
+            await asyncio.gather(self._pass_on(reader, their_writer), self._pass_on(their_reader, writer))
+        except asyncio.CancelledError:
+            their_writer.transport.abort()
+            raise
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -66,7 +66,7 @@ async def test_what_is_gone_already_is_no_error(service: Service):
     lease = await registrar(service).register(service.app, ONE)
     service.delete(ONE.id)
     await lease.revoke()
-    assert not any(service.server.told(service.app))
+    await eventually(lambda: not any(service.server.told(service.app)))
 
 
 @pytest.mark.parametrize("availability", [Availability.DRAINING, Availability.DOWN])

@@ -145,7 +145,8 @@ async def test_one_instance_in_two_registries(consul: ConsulAgent, etcd: EtcdSer
 
 async def test_a_second_signal_does_not_wait_for_the_delay(consul: ConsulAgent, tmp_path: Path):
     wanted = {"service": "hurry", "consul": {"address": consul.address}, "deregister_delay": "60s"}
-    async with running(tmp_path, wanted, command=("sleep", "60")) as it:
+    # Where the tests run in a shell's background, SIGINT is ignored by all that they start.
+    async with running(tmp_path, wanted, command=("env", "--default-signal=INT", "sleep", "60")) as it:
         await until(lambda: in_consul(consul, "hurry"))
         it.provided.signalled(signal.SIGTERM)
         await until(lambda: not in_consul(consul, "hurry"))

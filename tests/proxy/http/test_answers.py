@@ -6,7 +6,12 @@ import json
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from proxy.http.answers import answer
+from proxy.http.answers import refusal
+from proxy.http.heads import RequestHead
+
+
+def answer(status: int, error: str, *, close: bool, service: str = "", request: RequestHead | None = None) -> bytes:
+    return refusal(status, error, service=service).written(close=close, request=request)
 
 
 def test_an_answer_says_what_is_wrong_and_of_which_service() -> None:
@@ -24,7 +29,9 @@ def test_an_answer_says_what_is_wrong_and_of_which_service() -> None:
 
 
 def test_the_answer_to_head_has_the_head_alone() -> None:
-    whole, bare = answer(404, "x", close=True), answer(404, "x", close=True, to_head=True)
+    request = RequestHead()
+    request.method, request.request_id = b"HEAD", b""
+    whole, bare = answer(404, "x", close=True), answer(404, "x", close=True, request=request)
     assert whole.startswith(bare)
     assert bare.endswith(b"\r\nConnection: close\r\n\r\n")
 
