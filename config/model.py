@@ -24,6 +24,7 @@ from config.listener import FORWARDED_TEXT, TRUSTED_PROXIES_TEXT, Forwarded, Lis
 from config.logs import AccessLog, Log
 from config.register import Register, Registered
 from config.registries.consul import ConsulCatalog
+from config.reload import Reload
 from config.route import Route
 from config.service import Service, Settings
 from config.split import Split
@@ -168,6 +169,7 @@ class Config(Model):
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
     )
+    reload: Reload = Field(default=Reload(), description="When this file is read again while it is at work.")
 
     @model_validator(mode="before")
     @classmethod

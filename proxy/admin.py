@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from prometheus_client import exposition
 
+from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
 from proxy.admin_tcp import raw_routes
@@ -62,6 +63,7 @@ class Admin:
                 web.get("/api/v1/certificates", self._certificates),
                 web.get("/api/v1/acme", self._acme),
                 web.get("/api/v1/events", self._events),
+                *Changes(application).routes(),
                 *Splits(application.splits, application.journal.record).routes(),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]

@@ -63,7 +63,7 @@ def pairs_of(config: Config, listener: keys.Listener, place: str) -> tuple[Pair,
 
 def challenged(config: Config, listener: keys.Listener, router: Router[Terms]) -> Router[Terms]:
     """Put the authority's questions before the routes of a listener at which it may ask."""
-    if config.acme is None or not domains_of(config) or not _answers(listener):
+    if config.acme is None or not _answers(listener):
         return router
     return Challenged(router, Folder(config.acme.folder))
 

@@ -24,6 +24,7 @@ from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
 from proxy.assemble.checks import CHECKS
 from proxy.assemble.listeners import AccessLogError
+from proxy.config_file import ConfigFile, UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from config.load import CheckOfAll
+    from proxy.config_file import Loaded
 
 FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
 
@@ -68,6 +70,14 @@ def load_config(file: Path, model: type[Config] | None = Config, last: CheckOfAl
     try:
         return load(file, checks=CHECKS, model=model, last=last)
     except ConfigError as error:
+        end_with(str(error))
+
+
+def read_config(file: Path) -> Loaded:
+    """Read a configuration file that will be read again, or end the process with what is wrong with it."""
+    try:
+        return ConfigFile(file).load()
+    except UnreadableError as error:
         end_with(str(error))
 
 

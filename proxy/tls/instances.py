@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from proxy.tls.pair import CertificateError, Pair, Stamp, read_authorities, stamp_of
@@ -30,7 +30,7 @@ class InstanceTlsOptions:
     With `always`, to all of them; else to those of which their registry says that they speak it.
     """
 
-    place: str = "tls"
+    place: str = field(default="tls", compare=False)
     always: bool = True
     verify: bool = True
     ca: Path | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from proxy.tls.certificate import Certificate, read_pem
@@ -33,7 +33,7 @@ class Pair:
 
     cert: Path
     key: Path
-    place: str
+    place: str = field(compare=False)
 
     def stamp(self) -> tuple[Stamp, Stamp]:
         """Look at both files."""

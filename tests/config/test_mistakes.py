@@ -46,6 +46,8 @@ MISTAKES = {
     SMALL + "drain_timeout: 5 sec": [
         "p.yaml:6: drain_timeout: must be a duration such as 500ms, 5s, 1m30s or 2h, not '5 sec'"
     ],
+    SMALL + "reload: {watch: 1}": ["p.yaml:6: reload.watch: must be true or false, not 1"],
+    SMALL + "reload: {wach: true}": ["p.yaml:6: reload.wach: unknown key; did you mean 'watch'?"],
     SMALL + "ready_from_state: true": ["p.yaml:6: ready_from_state: does nothing without state_dir: add it"],
     SMALL + "    guard: {max_shrink: 50}": [
         (
