@@ -18,6 +18,7 @@ From the inside out:
 - `register`    the provider's side: what this process registers, and where
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
+- `acme`        the keys of certificates that are got from an authority
 - `guards`      what stands before a listener or a route: lists of addresses, and the keys of the next three
 - `rate_limit`, `basic_auth`, `forward_auth`  the keys of each
 - `own_fields`  the headers that pointsman itself has the say on

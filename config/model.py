@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from config.acme import Acme
 from config.frozen import FrozenMapping, Model
 from config.listener import FORWARDED_TEXT, TRUSTED_PROXIES_TEXT, Forwarded, Listener
 from config.logs import AccessLog, Log
@@ -131,6 +132,10 @@ class Config(Model):
         alias="register",
         description="What this process registers while it runs, and takes out first when it is stopped: itself, or the "
         "process beside it. A mapping, or a list of them. Left out: nothing.",
+    )
+    acme: Acme | None = Field(
+        default=None,
+        description="The authority that listeners with tls.acme have their certificates from. Left out: none.",
     )
     admin: Admin | None = Field(default=None, description="The admin API and the metrics. Left out: there are none.")
     log: Log = Field(default=Log(), description="What is logged.")

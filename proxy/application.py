@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from discovery.embedded.server import RegistryServer
 from proxy.admin import Admin
+from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import make_catalogs
 from proxy.assemble.guards import Guards
 from proxy.assemble.listeners import access_log, make_listeners
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from proxy.prober import Prober
     from proxy.service import Service
     from proxy.tcp.listener import TcpListener
+    from proxy.tls.acme.renewals import Renewals
     from proxy.tls.certificates import Certificates
 
 _log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Application:
         self.state = state_folder(config)
         self.services = make_services(config, self.journal, self.state)
         self.access_log = access_log(config)
+        self.renewals = make_renewals(config, self.journal)
         self.splits = make_splits(config, self.services)
         self.guards = Guards(self.services)
         self.listeners = make_listeners(config, self.services, self.access_log, self.splits, self.guards)
@@ -77,6 +80,7 @@ class Application:
         self.departing: list[
             tuple[Listener | TcpListener, float]
         ] = []  # listeners whose address is gone, and since when
+        self._renewing: asyncio.Task[None] | None = None
         self._watches: dict[str, list[asyncio.Task[None]]] = {}  # by service
         self._end = asyncio.Event()
         self._now = asyncio.Event()
@@ -118,6 +122,7 @@ class Application:
         self._tasks.start(watch(self._certificates), "the watch of certificates")
         self.follow_users()
         self._tasks.start(self._sweep(), "the sweep of deadlines")
+        self._renew_certificates()
         self.registrations.start(self._tasks)
         self._tasks.start(self.reloader.watch(), "the watch of the configuration")
         self.reloader.begin()
@@ -184,6 +189,20 @@ class Application:
         """Have the journal told what becomes of a listener's certificates."""
         if listener.certificates is not None:
             listener.certificates.tell = partial(self._certificate, str(listener.bind))
+
+    def change_renewals(self, renewals: Renewals | None) -> None:
+        """Get other certificates from an authority, or from another one, or none, from now on."""
+        if renewals is not None and self.renewals is not None:
+            renewals.issued, renewals.failed = self.renewals.issued, self.renewals.failed
+        self.renewals = renewals
+        self._renew_certificates()
+
+    def _renew_certificates(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        self._renewing = None
+        if self.renewals is not None:
+            self._renewing = self._tasks.start(self.renewals.run(), "the renewal of certificates")
 
     def end_prober(self, prober: Prober, name: str) -> None:
         """Wait until the probes have ended that a service has no more."""

@@ -21,6 +21,7 @@ from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
 from proxy.reloading import REFUSED
 from proxy.tcp.metrics import raw_connections
+from proxy.tls.acme.sight import acme_metrics
 from proxy.tls.showing import tls_metrics
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Collector(CollectorBase):
         yield from self._listeners()
         yield from self._splits()
         yield from self._access_log()
+        yield from acme_metrics(self._application.renewals)
         yield from self._endpoints()
         yield from self._discovery()
         yield from self._catalogs()

@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.assemble.acme import domains_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -97,6 +99,7 @@ TOP: dict[str, str] = {
     "ready_from_state": LIVE,
     "drain_timeout": LIVE,
     "reload": LIVE,
+    "acme": LIVE,
 }
 _OF_ALL_SERVICES = ("timeouts", "limits", "retries", "ready_from_state")
 _OF_ALL_LISTENERS = ("timeouts", "limits", "retries", "trusted_proxies", "forwarded", "request_id", "access_log")
@@ -125,6 +128,7 @@ class Plan:
     access_log: bool
     log: bool
     catalogs: bool
+    acme: bool
 
     @property
     def is_empty(self) -> bool:
@@ -161,6 +165,7 @@ def plan_of(before: Config, after: Config, files_before: Files | None = None, fi
         access_log="access_log" in top,
         log="log" in top,
         catalogs=bool(top.intersection(_OF_ALL_SERVICES)),
+        acme="acme" in top or domains_of(before) != domains_of(after),
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from config.units import format_duration
 from discovery.registry import RegistryError
 from proxy import logs
+from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import renew_catalogs
 from proxy.assemble.listeners import AccessLogError, access_log, make_listener
 from proxy.assemble.routes import make_splits, own_routes
@@ -27,6 +28,7 @@ from proxy.http.heads import ResponseReader
 from proxy.reload import FEED, plan_of
 from proxy.settings import StickyKeyError, head_limits_of
 from proxy.sockets import BindError, listen
+from proxy.tls.acme.renewals import AcmeError
 from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from proxy.service import Feed, Service
     from proxy.splits import Split
     from proxy.tcp.listener import TcpListener
+    from proxy.tls.acme.renewals import Renewals
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +85,7 @@ class _Prepared:
     """What was made, and is not at work yet."""
 
     log: AccessLog | None = None
+    renewals: Renewals | None = None
     made: dict[str, Service] = field(default_factory=dict)  # those new, and what those changed adopt
     feeds: dict[str, Feed] = field(default_factory=dict)
     splits: dict[str, Split] = field(default_factory=dict)
@@ -234,6 +238,8 @@ class Reloader:
                 prepared.log = access_log(config)
                 if prepared.log is not None:
                     undo.callback(prepared.log.writer.close, 0.0)
+            if plan.acme:
+                prepared.renewals = make_renewals(config, application.journal)
             self._make_services(plan, config, prepared)
             await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}
@@ -252,7 +258,7 @@ class Reloader:
                 undo.callback(_close, bound)
                 prepared.sockets[place] = bound
         except (
-            BindError, AccessLogError, CertificateError, StickyKeyError, UsersFileError, RegistryError, OSError,
+            BindError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError, RegistryError, OSError,
             ValueError,
         ) as error:  # fmt: skip
             raise RefusedError(500, str(error) or type(error).__name__) from error
@@ -306,6 +312,8 @@ class Reloader:
         )  # fmt: skip
         application.guards.prune(config)
         application.follow_users()
+        if plan.acme:
+            application.change_renewals(prepared.renewals)
         if plan.access_log:
             application.change_access_log(prepared.log)
         for listener in gone:

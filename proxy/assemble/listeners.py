@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
+from proxy.assemble.acme import pairs_of
 from proxy.assemble.guards import Guards
 from proxy.assemble.routes import make_splits, own_routes, router_of
 from proxy.edge.header_rules import compiled
@@ -77,7 +78,7 @@ def make_listener(
 ) -> Listener | TcpListener:
     """Make the listener at a place of the configuration, not bound yet. Raises CertificateError."""
     wanted = config.listeners[place]
-    options, certificates = _options(config, wanted), _certificates(wanted, f"listeners[{place}].tls")
+    options, certificates = _options(config, wanted), _certificates(config, wanted, f"listeners[{place}].tls")
     access, rate_limits = guards.of_listener(wanted)
     if wanted.tcp is not None:
         names = names_of(config, wanted, services)
@@ -89,10 +90,10 @@ def make_listener(
     return listener
 
 
-def _certificates(wanted: keys.Listener, place: str) -> Certificates | None:
+def _certificates(config: Config, wanted: keys.Listener, place: str) -> Certificates | None:
     if wanted.tls is None:
         return None
-    options = tls_options(wanted.tls, place)
+    options = tls_options(wanted.tls, place, pairs_of(config, wanted, place))
     return Certificates(options if wanted.tcp is None else replace(options, alpn=()))
 
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from proxy.tls.pair import CertificateError, Pair, Stamp, read, stamp_of
+from proxy.tls.pair import CertificateError, Pair, Stamp, read_authorities, stamp_of
 from proxy.tls.speaking import Front, Names, Speaker
 
 if TYPE_CHECKING:
@@ -179,13 +179,8 @@ class Certificates:
         path = self.options.client_ca
         if path is None:
             return "", None, None
-        place = f"{self.options.place}.client_ca"
         stamp = stamp_of(path)
-        try:
-            text = read(path, place).decode("ascii")
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
-        except (ssl.SSLError, ValueError):
-            raise CertificateError(f"{place}: {path} holds no certificates in PEM") from None
+        text = read_authorities(path, f"{self.options.place}.client_ca")
         return text, stamp, None
 
     def _load_all(self, pairs: Sequence[Pair]) -> list[_Followed]:

@@ -90,5 +90,18 @@ def read(path: Path, place: str) -> bytes:
     return data
 
 
+def read_authorities(path: Path, place: str) -> str:
+    """Read the certificates of those who vouch for others, as load_verify_locations has them. Raises CertificateError.
+
+    What stands between them is left out, which may be in any encoding.
+    """
+    text = read(path, place).decode("ascii", "ignore")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise CertificateError(f"{place}: {path} holds no certificates in PEM") from None
+    return text
+
+
 def _no_password() -> str:
     raise _EncryptedKeyError

@@ -161,7 +161,7 @@ MISTAKES = {
         )
     ],
     SMALL.replace("':8080'", "':8080', tls: {certificates: []}"): [
-        "p.yaml:1: listeners[0].tls.certificates: must have at least one item"
+        "p.yaml:1: listeners[0].tls: must have certificates, or acme"
     ],
     SMALL.replace("':8080'", "':8080', tls: {certificates: [{key: x}], min_version: 1.1, ciphers: nonsense}"): [
         "p.yaml:1: listeners[0].tls.certificates[0].cert: this key is required",
