@@ -258,8 +258,8 @@ class Reloader:
                 undo.callback(_close, bound)
                 prepared.sockets[place] = bound
         except (
-            BindError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError, RegistryError, OSError,
-            ValueError,
+            BindError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError, RegistryError,
+            OSError, ValueError,
         ) as error:  # fmt: skip
             raise RefusedError(500, str(error) or type(error).__name__) from error
         return prepared
