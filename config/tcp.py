@@ -38,5 +38,6 @@ class Tcp(Model):
     routes: tuple[TcpRoute, ...] = Field(
         default=(),
         description="Which TLS connections go to which service, by the name of the server that the client asks for. "
-        "Empty: nothing is read of what the client says.",
+        "Empty: nothing is read of what the client says. Beside tls, it is the name of which the listener's own "
+        "handshake tells.",
     )

@@ -17,6 +17,7 @@ _OF_REQUESTS: tuple[KeyPath, ...] = (
     ("rate_limit",),
     ("request_headers",),
     ("response_headers",),
+    ("tls", "forward_certificate"),
     *(("timeouts", key) for key in ("body_idle", "request", "keepalive")),
     *(("limits", key) for key in ("request_line", "headers", "header_count", "body", "requests_per_connection")),
 )
@@ -100,6 +101,9 @@ def _beyond_tcp(service: Mapping[str, Any], path: KeyPath) -> Iterator[Problem]:
         yield Problem((*path, "sticky"), f"does nothing: {why} cookies", "balance by ring_hash, or leave it out")
     if service.get("subset") is not None:
         yield Problem((*path, "subset"), f"does nothing: {why} headers", "leave it out")
+    for key in ("request_headers", "response_headers"):
+        if service.get(key):
+            yield Problem((*path, key), f"does nothing: {why} headers", "leave it out")
     health = service.get("health")
     if isinstance(health, dict) and health.get("panic_header") is True:
         yield Problem((*path, "health", "panic_header"), f"does nothing: {why} headers", "leave it out")

@@ -76,11 +76,11 @@ class Application:
         self._follows_users = False
         self.draining = False
         self.died = ""  # the part of us that died, and of what
-        self._renewing: asyncio.Task[None] | None = None
         self._sockets = sockets  # that systemd listens on for us
         self.departing: list[
             tuple[Listener | TcpListener, float]
         ] = []  # listeners whose address is gone, and since when
+        self._renewing: asyncio.Task[None] | None = None
         self._watches: dict[str, list[asyncio.Task[None]]] = {}  # by service
         self._end = asyncio.Event()
         self._now = asyncio.Event()
@@ -122,7 +122,7 @@ class Application:
         self._tasks.start(watch(self._certificates), "the watch of certificates")
         self.follow_users()
         self._tasks.start(self._sweep(), "the sweep of deadlines")
-        self.change_renewals(self.renewals)
+        self._renew_certificates()
         self.registrations.start(self._tasks)
         self._tasks.start(self.reloader.watch(), "the watch of the configuration")
         self.reloader.begin()
@@ -191,15 +191,18 @@ class Application:
             listener.certificates.tell = partial(self._certificate, str(listener.bind))
 
     def change_renewals(self, renewals: Renewals | None) -> None:
-        """Have certificates got by another owner, or by none, from now on."""
+        """Get other certificates from an authority, or from another one, or none, from now on."""
+        if renewals is not None and self.renewals is not None:
+            renewals.follow(self.renewals)
+        self.renewals = renewals
+        self._renew_certificates()
+
+    def _renew_certificates(self) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
-            self._renewing = None
-        before, self.renewals = self.renewals, renewals
-        if renewals is not None:
-            if before is not None and before is not renewals:
-                renewals.follow(before)
-            self._renewing = self._tasks.start(renewals.run(), "the renewal of certificates")
+        self._renewing = None
+        if self.renewals is not None:
+            self._renewing = self._tasks.start(self.renewals.run(), "the renewal of certificates")
 
     def end_prober(self, prober: Prober, name: str) -> None:
         """Wait until the probes have ended that a service has no more."""

@@ -37,7 +37,7 @@ def files_of(config: Config) -> dict[KeyPath, Path]:
 
 def _is_followed(place: KeyPath) -> bool:
     """Tell whether a file is followed by whoever reads it: instances in files, users, certificates."""
-    if place[0] in ("listeners", "routes"):
+    if place[0] in ("listeners", "routes", "acme"):
         return True
     return place[0] in ("services", "catalogs") and (
         "tls" in place[2:4] or (place[-1] == "file" and "discovery" in place)

@@ -90,7 +90,6 @@ TOP: dict[str, str] = {
     "state_max_age": RESTART,
     "log": LIVE,
     "access_log": LIVE,
-    "acme": LIVE,
     "timeouts": LIVE,
     "limits": LIVE,
     "retries": LIVE,
@@ -100,6 +99,7 @@ TOP: dict[str, str] = {
     "ready_from_state": LIVE,
     "drain_timeout": LIVE,
     "reload": LIVE,
+    "acme": LIVE,
 }
 _OF_ALL_SERVICES = ("timeouts", "limits", "retries", "ready_from_state")
 _OF_ALL_LISTENERS = (

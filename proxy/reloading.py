@@ -85,10 +85,10 @@ class _Prepared:
     """What was made, and is not at work yet."""
 
     log: AccessLog | None = None
+    renewals: Renewals | None = None
     made: dict[str, Service] = field(default_factory=dict)  # those new, and what those changed adopt
     feeds: dict[str, Feed] = field(default_factory=dict)
     splits: dict[str, Split] = field(default_factory=dict)
-    renewals: Renewals | None = None
     listeners: dict[int, Listener | TcpListener] = field(
         default_factory=dict
     )  # by place: those new, and what the others adopt
@@ -238,14 +238,14 @@ class Reloader:
                 prepared.log = access_log(config)
                 if prepared.log is not None:
                     undo.callback(prepared.log.writer.close, 0.0)
+            if plan.acme:
+                prepared.renewals = await asyncio.to_thread(make_renewals, config, application.journal)
             self._make_services(plan, config, prepared)
             await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}
             prepared.splits = make_splits(config, services)
             undo.callback(application.guards.prune, application.config)
             routes = own_routes(config, services, prepared.splits, application.guards)
-            if plan.acme:  # before the listeners, which want to find certificates
-                prepared.renewals = await asyncio.to_thread(make_renewals, config, application.journal)
             for place in (*plan.renewed, *plan.bound):
                 prepared.listeners[place] = make_listener(
                     config, place, routes, services, prepared.log, application.guards
@@ -312,10 +312,10 @@ class Reloader:
         )  # fmt: skip
         application.guards.prune(config)
         application.follow_users()
-        if plan.access_log:
-            application.change_access_log(prepared.log)
         if plan.acme:
             application.change_renewals(prepared.renewals)
+        if plan.access_log:
+            application.change_access_log(prepared.log)
         for listener in gone:
             application.let_go(listener)
 

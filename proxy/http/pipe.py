@@ -35,8 +35,9 @@ class Pipe:
 
     A side that ends its stream has the other side's ended, and goes on receiving: half a connection is a legal thing to
     have. It is over when both have ended, when one breaks, which breaks the other one too, or when nothing has moved
-    for `idle` seconds. A connection on which TLS is ended here cannot be ended by half: there the end of one side is
-    the end of both, once all is written. `received` and `sent` are the bytes from and to the client.
+    for `idle` seconds. `received` and `sent` are the bytes from and to the client.
+    A connection on which we speak TLS cannot be ended by half: there the end of one side is the end of both, once all
+    is written.
     """
 
     __slots__ = ("_closed", "_downstream", "_idle", "_to_client", "_to_instance", "received", "sent")
@@ -113,6 +114,10 @@ class Pipe:
         """Tell whether neither side has anything more to say."""
         return self._to_client.finished and self._to_instance.finished
 
+    def cannot_tell(self, end: End) -> None:
+        """Take in that a side has ended its stream, of which the other one cannot be told by half."""
+        self.finish()
+
     def finish(self) -> None:
         """End: both sides have said all, and have as long as something moves to take it."""
         self._end("complete", "complete", patience=self._idle)
@@ -167,10 +172,14 @@ class End:
         """End the other side's stream, and stay open for what it still sends; False where that is not to be had."""
         self.finished = True
         by_half = self.transport.can_write_eof()
-        if self._pipe.both_finished() or not (by_half and self.other.transport.can_write_eof()):
+        other = self.other.transport
+        if self._pipe.both_finished() or not by_half:
             self._pipe.finish()
-        elif not self.other.transport.is_closing():
-            self.other.transport.write_eof()
+        elif other.can_write_eof():
+            if not other.is_closing():
+                other.write_eof()
+        else:
+            self._pipe.cannot_tell(self)
         return by_half
 
     def connection_lost(self, exc: Exception | None) -> None:

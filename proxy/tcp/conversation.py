@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
     from proxy.http.connections import Connections, Unconnected
     from proxy.http.heads import RequestHead
+    from proxy.http.pipe import End
     from proxy.http.terms import Terms
     from proxy.http.upstream import Upstream
     from proxy.proxy_protocol import Ends
     from proxy.tcp.client import Client
+
+
+_LAST_WORDS = 2.0  # seconds of silence that end it, where an instance by TLS cannot be told that the client said all
 
 
 class Conversation:
@@ -239,11 +243,12 @@ class Conversation:
 class _Stream(Pipe):
     """The pipe of a conversation, which counts what passes."""
 
-    __slots__ = ("_conversation", "_of_endpoint", "_of_service", "_upstream")
+    __slots__ = ("_conversation", "_of_endpoint", "_of_service", "_said_all", "_upstream")
 
     def __init__(self, conversation: Conversation, upstream: RawUpstream, counts: Counts) -> None:
         super().__init__(conversation.client, upstream, conversation.terms.timeouts.stream_idle)
         self._conversation = conversation
+        self._said_all = False  # the client has, of which the instance could not be told
         self._upstream = upstream
         self._of_service = conversation._counts
         self._of_endpoint = counts
@@ -275,6 +280,22 @@ class _Stream(Pipe):
         self._of_service.bytes_out += len(data)
         self._of_endpoint.bytes_out += len(data)
         super().from_instance(data)
+
+    def cannot_tell(self, end: End) -> None:
+        """Give an instance time to answer what the client has said: to tell it so would be to hear no more of it."""
+        if end is self._to_client:
+            self._said_all = True
+            self._idle = min(self._idle, _LAST_WORDS)
+            self.moved()
+        else:
+            self.finish()
+
+    def timed_out(self) -> None:
+        """End: nothing has moved for too long, or the instance has no more to say."""
+        if self._said_all:
+            self.finish()
+        else:
+            super().timed_out()
 
     def over(self, downstream_end: str, upstream_end: str) -> None:
         """Tell the conversation."""

@@ -297,6 +297,29 @@ MISTAKES = {
     SMALL.replace("':8080'", "':8080', tcp: {service: web}, forwarded: both"): [
         "p.yaml:1: listeners[0].forwarded: does nothing beside tcp, for it is about requests: leave it out"
     ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, tls: {certificates: [{cert: a.pem}]}"): None,
+    SMALL.replace(
+        "':8080'",
+        "':8080', tcp: {service: web}, tls: {certificates: [{cert: a}], client_ca: b, forward_certificate: true}",
+    ): [
+        (
+            "p.yaml:1: listeners[0].tls.forward_certificate: does nothing beside tcp, for it is about requests: "
+            "leave it out"
+        )
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, deny: [10.0.0.1], rate_limit: {requests: 1, per: 1s}"): [
+        "p.yaml:1: listeners[0].rate_limit: does nothing beside tcp, for it is about requests: leave it out"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, response_headers: {set: {A: b}}"): [
+        "p.yaml:1: listeners[0].response_headers: does nothing beside tcp, for it is about requests: leave it out"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}").replace("routes: [{service: web}]\n", "")
+    + "    request_headers: {set: {A: b}}": [
+        (
+            "p.yaml:5: services.web.request_headers: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no headers; leave it out"
+        )
+    ],
     SMALL.replace("':8080'", "':8080', tcp: {routes: [{sni: A.b, service: web}, {sni: a.b, service: web}]}"): [
         "p.yaml:1: listeners[0].tcp.routes[1]: has the same sni as routes[0], which always wins"
     ],

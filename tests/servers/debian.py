@@ -39,6 +39,19 @@ _PROGRAMS = {
     "nginx": _Packaged("nginx-light", None),
     "openssl": _Packaged("openssl", None),
     "mvn": _Packaged("maven", None),
+    "redis-server": _Packaged(
+        "redis-server",
+        (
+            "redis-tools",
+            "libjemalloc2",
+            "liblua5.1-0",
+            "lua-bitop",
+            "lua-cjson",
+            "libatomic1",
+            "liblzf1",
+            "libhiredis0.14",
+        ),
+    ),
     "sslscan": _Packaged("sslscan", ()),
     "slowhttptest": _Packaged("slowhttptest", ()),
 }
