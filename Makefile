@@ -24,6 +24,7 @@ kube-apiserver: .venv/installed
 soak: .venv/installed
 	$(BIN)/python -m tests.end_to_end.soak_updates
 	$(BIN)/python -m tests.end_to_end.soak
+	$(BIN)/python -m tests.end_to_end.test_reload_under_load
 
 lint: .venv/installed
 	$(BIN)/ruff check .

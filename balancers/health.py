@@ -81,6 +81,19 @@ class Health:
         else:
             self.state, self.reason = "healthy", "newly discovered"
 
+    def adopt(self, thresholds: Thresholds) -> None:
+        """Judge by other numbers from now on; what was found stays found."""
+        self._thresholds = thresholds
+
+    def unprobed(self, now: float) -> bool:
+        """Forget what probes found, for there are none any more; true when that changed the state."""
+        self.last_probe = ""
+        self._passed = self._failed = 0
+        if self.state == "healthy" or (self.state == "ejected" and self.cause != "probe"):
+            return False
+        self._readmit("it is not probed any more", now)
+        return True
+
     @property
     def answers(self) -> bool | None:
         """Whether probes pass at present, by `rise` and `fall`; None before the first one has ended."""

@@ -98,6 +98,32 @@ class Pool:
         self._interval_ends = 0.0
         self.ejections_by = dict.fromkeys(CAUSES, 0)  # of endpoints that have left, too
 
+    def adopt(self, other: Pool, now: float, *, probed: bool, same_policy: bool) -> None:
+        """Go by the rules of another pool, which has no endpoints, from now on; what was learned of ours stays.
+
+        `probed` says whether there are probes: without them, what they found must keep nobody out for ever. A balancer
+        of the `same_policy` gets the one before it; another one begins anew, and so do the latencies that it measures.
+        """
+        if not same_policy:
+            self._balancer = None
+        self._policy, self._compose, self._thresholds = other._policy, other._compose, other._thresholds
+        self._panic_threshold, self._max_ejection = other._panic_threshold, other._max_ejection
+        self._detection, self._jitter, self._slow_start = other._detection, other._jitter, other._slow_start
+        if self._slow_start is None:
+            for endpoint in self._warming:
+                endpoint.weight = endpoint.instance.weight
+            self._warming.clear()
+        self.sticky = other.sticky
+        if self.sticky is not None:
+            self.sticky.follow(self._endpoints.values(), ())
+        for endpoint in self._endpoints.values():
+            if not same_policy:
+                endpoint.latency = None
+            endpoint.health.adopt(self._thresholds)
+            if not probed and endpoint.health.unprobed(now):
+                self._readmitted(endpoint)
+        self._stale = True
+
     @property
     def ejections(self) -> int:
         """How many ejections there were."""

@@ -18,12 +18,14 @@ From the inside out:
 - `register`    the provider's side: what this process registers, and where
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
+- `acme`        the keys of certificates that are got from an authority
 - `guards`      what stands before a listener or a route: lists of addresses, and the keys of the next three
 - `rate_limit`, `basic_auth`, `forward_auth`  the keys of each
 - `own_fields`  the headers that pointsman itself has the say on
 - `listener_tls` the keys of TLS to the clients of a listener
 - `upstream_tls` the keys of TLS to the instances of a service
 - `listener`, `route`, `service`, `health`  the keys of each
+- `reload`      when the file is read again
 - `header_rules`  what is taken out of headers and put in, at three levels
 - `mirror`      who gets copies of a route's requests
 - `conditions`, `own_answers`, `split`  what a route may want of a request, and what else than a service it may lead to

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from config.acme import ListenerAcme
 from config.frozen import Model
 from config.units import Bool, PathText, show
 
@@ -45,6 +46,13 @@ def _client_ca_where_asked(given: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _a_certificate(given: Mapping[str, Any]) -> str | None:
+    """Want something to serve with."""
+    if not given.get("certificates") and not given.get("acme"):
+        return "must have certificates, or acme"
+    return None
+
+
 class CertificateFiles(Model):
     """A certificate and its key."""
 
@@ -60,9 +68,10 @@ class CertificateFiles(Model):
 class ListenerTls(Model):
     """TLS to the clients of a listener."""
 
-    certificates: Annotated[tuple[CertificateFiles, ...], Field(min_length=1)] = Field(
+    certificates: tuple[CertificateFiles, ...] = Field(
+        default=(),
         description="The certificates. A client gets the one that bears the name it asks for (SNI), exactly or by a "
-        "wildcard; the first one is for all others. They are loaded anew when their files change."
+        "wildcard; the first one is for all others. They are loaded anew when their files change.",
     )
     min_version: Annotated[
         Version,
@@ -93,4 +102,8 @@ class ListenerTls(Model):
         default=False,
         description="true: instances get the client's whole certificate too, in the header Client-Cert (RFC 9440).",
     )
-    rules = (_client_ca_where_asked,)
+    acme: ListenerAcme | None = Field(
+        default=None,
+        description="Certificates from the authority under acme at the top of the file, beside those above.",
+    )
+    rules = (_client_ca_where_asked, _a_certificate)

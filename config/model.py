@@ -18,11 +18,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from config.acme import Acme
 from config.frozen import FrozenMapping, Model
 from config.listener import FORWARDED_TEXT, TRUSTED_PROXIES_TEXT, Forwarded, Listener
 from config.logs import AccessLog, Log
 from config.register import Register, Registered
 from config.registries.consul import ConsulCatalog
+from config.reload import Reload
 from config.route import Route
 from config.service import Service, Settings
 from config.split import Split
@@ -131,6 +133,10 @@ class Config(Model):
         description="What this process registers while it runs, and takes out first when it is stopped: itself, or the "
         "process beside it. A mapping, or a list of them. Left out: nothing.",
     )
+    acme: Acme | None = Field(
+        default=None,
+        description="The authority that listeners with tls.acme have their certificates from. Left out: none.",
+    )
     admin: Admin | None = Field(default=None, description="The admin API and the metrics. Left out: there are none.")
     log: Log = Field(default=Log(), description="What is logged.")
     access_log: AccessLog | None = Field(
@@ -163,6 +169,7 @@ class Config(Model):
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
     )
+    reload: Reload = Field(default=Reload(), description="When this file is read again while it is at work.")
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from config import tcp_references
+from config.acme import Acme
 from config.balancing import Override, Sticky
 from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
@@ -47,6 +48,8 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     yield from _clashing_binds(data)
     yield from tcp_references.check(data)
     yield from _state_nowhere(data, unresolved)
+    yield from _broken(Acme.rules, data, (), ("acme",), unresolved)
+    yield from _no_authority(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
     for place, catalog in enumerate(_list(data, "catalogs")):
@@ -196,6 +199,15 @@ def _binds(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Bind]]:
 def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     if data.get("ready_from_state") is True and data.get("state_dir") is None and ("state_dir",) not in unresolved:
         yield Problem(("ready_from_state",), "does nothing without state_dir: add it")
+
+
+def _no_authority(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    if data.get("acme") is not None or ("acme",) in unresolved:
+        return
+    for place, listener in enumerate(_list(data, "listeners")):
+        if _at(listener, ("tls", "acme")) is not None:
+            message = "does nothing without acme at the top of the file: add it, with terms_agreed: true"
+            yield Problem(("listeners", place, "tls", "acme"), message)
 
 
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:

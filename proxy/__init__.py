@@ -18,6 +18,10 @@ Around it:
     table.py         the order of all routes                  catalog.py       one catalog: its services and routes
     catalogs.py      all of them: the table, who leaves
     admin_endpoints.py  its part that drains one endpoint     admin_splits.py  its part about splits
+    admin_changes.py  its part that reloads and drains all
+    reload.py         what a reload has to do        reloading.py     does it
+    config_file.py    the file on the disk           referred.py      the files it refers to
+    systemd.py        what systemd is told
     journal.py       what happened, and why                   logs.py         JSON or text
     tasks.py         tasks with an owner                      descriptors.py  leaves some for what needs them
 

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _QUIET = 10.0  # seconds between two lines of the log that say the same
 _AT_ONCE = 64  # connections accepted before others get their turn
+_LAST_ROUNDS = 32  # of so many at the end; the kernel's queue holds no more
 
 
 class Acceptor:
@@ -75,26 +76,40 @@ class Acceptor:
         self.paused = False
         self.start()
 
-    def close(self) -> bool:
-        """Accept no more, and close the sockets; false when that was done before."""
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The listening sockets; none once it is closed."""
+        return self._sockets
+
+    def close(self, *, shared: bool = False) -> bool:
+        """Accept no more, and close the sockets; false when that was done before.
+
+        Who waits in the queue of a socket that nobody else listens on is accepted first: closing would be a reset.
+        `shared` sockets are left as they are to those who share them.
+        """
         sockets, self._sockets = self._sockets, []
         loop = asyncio.get_running_loop()
         for sock in sockets:
             loop.remove_reader(sock)
+            if not shared and not self.paused:
+                for _ in range(_LAST_ROUNDS):
+                    if self._accept(sock):
+                        break
             sock.close()
         return bool(sockets)
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _accept(self, listening: socket.socket) -> bool:
+        """Accept who waits, but no more than some; tell whether nobody is left."""
         loop = asyncio.get_running_loop()
         for _ in range(_AT_ONCE):
             try:
                 sock, _ = listening.accept()
             except (BlockingIOError, InterruptedError):
-                return
+                return True
             except OSError as error:
                 if error.errno in OURS:
                     self.pause(error.strerror or str(error))
-                    return
+                    return True
                 continue  # the client has left already (accept(2))
             sock.setblocking(False)
             task = loop.create_task(self._serve(sock))
@@ -102,7 +117,8 @@ class Acceptor:
             task.add_done_callback(self._begun.discard)
             if sock.fileno() >= self._most:
                 self.pause(f"{sock.fileno()} file descriptors are in use")
-                return
+                return True
+        return False
 
     async def _serve(self, sock: socket.socket) -> None:
         try:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from prometheus_client import exposition
 
+from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
 from proxy.admin_tcp import raw_routes
 from proxy.metrics import Collector
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
+from proxy.tls.acme.sight import acme_shown
 from proxy.tls.showing import certificates_of
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ class Admin:
                 web.get("/api/v1/routes", self._routes),
                 web.get("/api/v1/catalogs", self._catalogs),
                 web.get("/api/v1/certificates", self._certificates),
+                web.get("/api/v1/acme", self._acme),
                 web.get("/api/v1/events", self._events),
+                *Changes(application).routes(),
                 *Splits(application.splits, application.journal.record).routes(),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
             ]
@@ -178,6 +182,9 @@ class Admin:
 
     async def _certificates(self, request: web.Request) -> web.Response:
         return await _json({"certificates": list(certificates_of(self._application.listeners, time.time()))})
+
+    async def _acme(self, request: web.Request) -> web.Response:
+        return await _json(acme_shown(self._application.renewals))
 
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from discovery.keeper import Keeper
     from proxy.service import Service
     from proxy.tasks import Tasks
+    from proxy.tls.instances import InstanceTls
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +75,10 @@ class Catalog:
         read: Callable[[str, Instance], Reading],
         changed: Callable[[], None],
         journal: Callable[[str, str], None],
+        tls: InstanceTls | None = None,
     ) -> None:
         self.name = name
+        self.tls = tls  # to the instances of all its services
         self.last_answer: float | None = None
         self.index = ""
         self.error = ""
@@ -93,6 +96,13 @@ class Catalog:
         self._was_complete = False
         self._next_warning = float("-inf")
         self._tasks: Tasks | None = None
+
+    def renew(self, make: Callable[[str, Keeper], Service]) -> None:
+        """Make services otherwise from now on, and have those that there are adopt what that changes."""
+        self._make = make
+        for followed in self._followed.values():
+            for name, service in followed.services.items():
+                service.adopt(make(name, followed.keeper), ())
 
     @property
     def services(self) -> Iterator[Service]:

@@ -48,6 +48,23 @@ class Catalogs:
         for catalog in self.catalogs:
             tasks.start(catalog.run(tasks), f"the watch of catalog {catalog.name}")
 
+    @property
+    def services(self) -> dict[str, Service]:
+        """All services by name, those of the file and those of the catalogs."""
+        return self._services
+
+    def renew(self, own: Sequence[Entry], install: Callable[[Sequence[Entry]], None]) -> None:
+        """Have other routes of the file, and other listeners, from now on."""
+        self._own, self._install = tuple(own), install
+        found = [(catalog.name, service, route) for catalog in self.catalogs for service, route in catalog.routes]
+        self.entries, self.left_out = arrange(self._own, found)
+        install(self.entries)
+
+    def leave(self, service: Service) -> None:
+        """Let a service end once its last request is done."""
+        service.stop_probing()
+        self.leaving.append(service)
+
     def changed(self) -> None:
         """Take note that a catalog has other routes or services than before; the table follows within PAUSE."""
         if self._timer is None:
@@ -90,5 +107,4 @@ class Catalogs:
                 continue
             if name not in self._found:
                 del self._services[name]
-            service.stop_probing()
-            self.leaving.append(service)
+            self.leave(service)

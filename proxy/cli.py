@@ -9,6 +9,7 @@ import gc
 import json
 import platform
 import resource
+import signal
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,17 +21,23 @@ from config.units import Bind, parse_bind
 from proxy import demo as demonstration
 from proxy import logs
 from proxy.application import Application
+from proxy.assemble.files import check_files
 from proxy.commands.discover import discover
 from proxy.commands.drain import drain
 from proxy.commands.register import register
-from proxy.commands.running import FILE, config_of, load_config, run_to_end
+from proxy.commands.reload import reload
+from proxy.commands.running import FILE, config_of, load_config, read_config, run_to_end
 from proxy.commands.services import services
 from proxy.commands.split import split
+from proxy.config_file import ConfigFile
 from proxy.registry_command import serve_registry
 from proxy.simulate.command import simulate_command
+from proxy.sockets import BindError
+from proxy.systemd import ActivationError, activated
 
 if TYPE_CHECKING:
     from config.model import Config
+    from proxy.config_file import Loaded
 
 
 class _BindType(click.ParamType[Bind]):
@@ -63,21 +70,24 @@ def run(
     by_hand = listen is not None or bool(instances) or balancer is not None or admin is not None
     if file is not None and by_hand:
         raise click.UsageError("-c FILE says everything: leave out --listen, --to, --balancer and --admin")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means to reload
+    read = None
     if file is not None:
-        config = load_config(file)
+        read = ConfigFile(file.absolute()), read_config(file)
+        config = read[1].config
     elif listen and instances:
         config = _by_hand(listen, instances, balancer, admin)
     else:
         raise click.UsageError("say what to run: -c FILE, or --listen ADDRESS with at least one --to HOST:PORT")
     logs.set_up(config.log.level, config.log.format)
-    run_to_end(_serve(config))
+    run_to_end(_serve(config, *(read or ())))
 
 
 @main.command()
 @click.option("-c", "--config", "file", type=FILE, required=True, help="The configuration file.")
 def validate(file: Path) -> None:
-    """Say everything that is wrong with a configuration file."""
-    config = load_config(file, model=None)
+    """Say everything that is wrong with a configuration file, and with the files of TLS and of users that it names."""
+    config = load_config(file, model=None, last=check_files)
     parts = [_count(len(config.listeners), "listener"), _count(len(config.services), "service")]
     if config.registered:
         parts.append(_count(len(config.registered), "registration"))
@@ -128,16 +138,20 @@ def version() -> None:
     click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
 
 
-for command in (register, services, discover, drain, split, simulate_command):
+for command in (register, services, discover, drain, reload, split, simulate_command):
     main.add_command(command)
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, file: ConfigFile | None = None, loaded: Loaded | None = None) -> int:
     _raise_file_limit()
     # What was loaded so far stays for ever; the collector need not look at it again in every full collection.
     gc.collect()
     gc.freeze()
-    application = Application(config)
+    try:
+        sockets = activated()
+    except ActivationError as error:
+        raise BindError(str(error)) from error
+    application = Application(config, file, loaded, sockets)
     status = await application.run()
     if application.died:
         click.echo(f"pointsman: ended because {application.died}", err=True)

@@ -82,11 +82,16 @@ class Listener(Listening["Downstream"]):
     def _plain(self, proxied: Ends | None) -> Downstream:
         return Plain(self, proxied)
 
+    def _renew(self, client: Downstream) -> None:
+        client.marks = self.marks
+        client.origin = client.origin.under(self.forwarding)
+
     def log_exchange(self, exchange: Exchange, status: int, downstream_end: str, upstream_end: str, error: str) -> None:
         """Write an exchange that has ended into the access log."""
         marks, log = exchange.marks, self._log
         assert marks is not None
-        assert log is not None
+        if log is None:
+            return  # there was one when it began
         record = Record()
         record.duration = time.monotonic() - exchange.started
         record.time = time.time() - record.duration
@@ -107,7 +112,8 @@ class Listener(Listening["Downstream"]):
     ) -> None:
         """Write a request that was answered here into the access log; `started` is when, if it had to wait."""
         log = self._log
-        assert log is not None
+        if log is None:
+            return
         record = Record()
         record.duration = time.monotonic() - started if started else 0.0
         record.time = time.time() - record.duration

@@ -6,17 +6,18 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from proxy.acceptor import Acceptor
 from proxy.edge.guard import DENIED
 from proxy.http.answers import refusal
 from proxy.proxied import Proxied
-from proxy.sockets import listen, remove_socket
+from proxy.sockets import change_mode, listen, remove_socket
 from proxy.tls.handshakes import Handshakes
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
@@ -52,6 +53,27 @@ class Connected(Protocol):
 
 C = TypeVar("C", bound=Connected)
 
+# What a listener has that is not made of its keys, or goes on with other keys as what it is.
+_OWN = frozenset(
+    (
+        "bind",
+        "certificates",
+        "handshakes",
+        "proxied",
+        "draining",
+        "accepted",
+        "refused",
+        "answered",
+        "overflowed",
+        "lent",
+        "_name",
+        "_clients",
+        "_refusing",
+        "_by_address",
+        "_acceptor",
+    )
+)
+
 
 class Listening(Generic[C]):
     """Accepts clients on one address; how they are served is the subclass's."""
@@ -77,6 +99,7 @@ class Listening(Generic[C]):
         self._refusing: set[C] = set()  # those of them that are one too many
         self._by_address: Counter[str] = Counter()  # those let in; only where they are limited
         self._acceptor: Acceptor | None = None
+        self.lent = False  # the sockets are somebody else's too, who goes on listening when we end
 
     @property
     def clients(self) -> int:
@@ -105,12 +128,50 @@ class Listening(Generic[C]):
         ports = self.ports
         return str(replace(self.bind, port=ports[0])) if ports else str(self.bind)
 
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets that it listens on; none before it does and once it drains."""
+        return self._acceptor.sockets if self._acceptor else ()
+
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        sockets = await asyncio.to_thread(listen, self.bind, self.options.mode)  # a name may have to be looked up
+        self.accept(await asyncio.to_thread(listen, self.bind, self.options.mode))  # a name may have to be looked up
+
+    def accept(self, sockets: Sequence[socket.socket], *, lent: bool = False) -> None:
+        """Accept on sockets that listen already; `lent` by somebody who goes on listening when we end."""
+        self.lent = lent
         self._acceptor = Acceptor(sockets, self._serve)
         self._acceptor.start()
         self._name = self.address
+
+    def adopt(self, other: Self) -> None:
+        """Treat clients from now on as one would that was made of other keys and has none itself.
+
+        What was asked before ends under what it began with. Both speak TLS, or neither does.
+        """
+        if self.certificates is not None and other.certificates is not None and self.handshakes is not None:
+            if self.certificates.options != other.certificates.options:
+                other.certificates.go_on_from(self.certificates)
+                self.certificates = other.certificates
+            self.handshakes.go_by(self.certificates, other.timeouts.request_head)
+        if self.proxied is None or other.proxied is None:
+            self.proxied = other.proxied
+        else:
+            self.proxied.adopt(other.proxied)
+        for name, value in vars(other).items():
+            if name not in _OWN:
+                setattr(self, name, value)
+        if self.bind.path:
+            change_mode(self.bind.path, self.options.mode)
+        self._by_address.clear()
+        limited = self.options.connections_per_client
+        for client in self._clients:
+            self._renew(client)
+            if limited and client.origin.address and client not in self._refusing:
+                self._by_address[client.origin.address] += 1
+
+    def _renew(self, client: C) -> None:
+        """Treat a client that is connected already as its listener does now."""
 
     async def _serve(self, sock: socket.socket) -> None:
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
@@ -145,7 +206,7 @@ class Listening(Generic[C]):
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""
         self.draining = True
-        if self._acceptor is not None and self._acceptor.close() and self.bind.path:
+        if self._acceptor is not None and self._acceptor.close(shared=self.lent) and self.bind.path and not self.lent:
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()

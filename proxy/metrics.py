@@ -19,7 +19,9 @@ from discovery.freshness import DELAY_BOUNDS
 from proxy.counters import LATENCY_BOUNDS
 from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
+from proxy.reloading import REFUSED
 from proxy.tcp.metrics import raw_connections
+from proxy.tls.acme.sight import acme_metrics
 from proxy.tls.showing import tls_metrics
 
 if TYPE_CHECKING:
@@ -50,9 +52,11 @@ class Collector(CollectorBase):
         yield from self._listeners()
         yield from self._splits()
         yield from self._access_log()
+        yield from acme_metrics(self._application.renewals)
         yield from self._endpoints()
         yield from self._discovery()
         yield from self._catalogs()
+        yield from self._configuration()
         yield from mirror_metrics(self._application.services.values())
         yield from guard_metrics(self._application.guards)
 
@@ -345,3 +349,25 @@ class Collector(CollectorBase):
                 updates.add_metric([catalog.name, result], count)
         leaving.add_metric([], len(whole.leaving))
         yield from (routes, services, left_out, age, updates, leaving)
+
+    def _configuration(self) -> Iterator[Metric]:
+        reloader = self._application.reloader
+        reloads = CounterMetricFamily(
+            "pointsman_config_reloads", "Reloads of the configuration, by what became of them.", labels=["result"]
+        )
+        for result, count in reloader.counts.items():
+            reloads.add_metric([result], count)
+        yield reloads
+        last = reloader.last
+        yield GaugeMetricFamily(
+            "pointsman_config_last_reload_success",
+            "0 when the last reload was refused, else 1.",
+            value=last is None or last.result != REFUSED,
+        )
+        yield GaugeMetricFamily(
+            "pointsman_config_last_reload_timestamp_seconds",
+            "When it was last read, at the start or for a reload, refused or not; seconds since 1970.",
+            value=last.time if last else reloader.since,
+        )
+        digest = reloader.loaded.text_hash if reloader.loaded else ""
+        yield InfoMetricFamily("pointsman_config", "The configuration at work.", value={"hash": digest})

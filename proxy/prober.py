@@ -78,6 +78,12 @@ class Prober:
             work = self._probe(endpoint, pool)
             self._running[endpoint] = self._tasks.start(work, f"the probe of {endpoint.instance.id}")
 
+    def take_over(self, pool: Pool) -> None:
+        """Probe all who are in the pool, instead of another prober."""
+        for endpoint in pool.endpoints:
+            work = self._probe(endpoint, pool)
+            self._running[endpoint] = self._tasks.start(work, f"the probe of {endpoint.instance.id}")
+
     def sweep(self, requests: int, in_flight: int, pool: Pool, now: float) -> None:
         """Wake those whose interval has become shorter: there are requests again, or they have just been ejected.
 

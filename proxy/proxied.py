@@ -49,6 +49,10 @@ class Proxied:
         """How many headers are waited for."""
         return len(self._waiting)
 
+    def adopt(self, other: Proxied) -> None:
+        """Wait for the headers of other proxies from now on, or for another time."""
+        self._proxies, self._patience = other._proxies, other._patience
+
     async def read(self, sock: socket.socket) -> Ends | None:
         """Read the header of a connection, and not a byte more; None where the peer's own address counts.
 

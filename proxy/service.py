@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from balancers.overrides import apply, weigh
@@ -15,7 +15,7 @@ from proxy.http.places import PlaceLimits, Places
 from proxy.http.retries import RetryBudget, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from balancers.endpoint import Endpoint
     from balancers.overrides import Override
@@ -43,6 +43,19 @@ class Source:
     keeper: Keeper
 
 
+@dataclass(slots=True, eq=False)
+class Feed:
+    """The sources of a service, and what joins them if there are several.
+
+    Of a service that already has instances from other sources, `early` is what those told who were there first: it is
+    taken when the others have told theirs too, or failed, so that nobody leaves who is only late.
+    """
+
+    sources: tuple[Source, ...] = ()
+    joined: Joined | None = None
+    early: Snapshot | None = None
+
+
 class Service:
     """A name that requests are routed to.
 
@@ -52,6 +65,8 @@ class Service:
 
     sources: tuple[Source, ...] = ()
     joined: Joined | None = None
+    feed: Feed | None = None
+    renewed = False  # its sources were others before, whose last word is in force until they have told theirs
     panic_header = False  # whether responses say that health is ignored
     adds = False  # whether responses may get fields of ours that hang on who answers: see `added`
     ready_from_state = False  # whether it is ready with what an earlier process knew
@@ -100,6 +115,74 @@ class Service:
             self.prober.follow(change, self.pool)
         if self.places is not None:
             self.places.wake()
+
+    def feed_by(self, feed: Feed) -> None:
+        """Have other sources from now on."""
+        if self.feed is not None and self.unready() == "":
+            self.renewed = True
+        self.feed, self.sources, self.joined = feed, feed.sources, feed.joined
+
+    def told(self, feed: Feed, snapshot: Snapshot) -> None:
+        """Take what a feed tells, if it is still ours."""
+        if feed is not self.feed:
+            return
+        feed.early = snapshot
+        self._take_what_was_told()
+
+    def _take_what_was_told(self) -> None:
+        feed = self.feed
+        if feed is None or feed.early is None:
+            return
+        if self.renewed and any(not one.keeper.has_snapshot and not one.keeper.error for one in feed.sources):
+            return
+        snapshot, feed.early = feed.early, None
+        self.follow(snapshot)
+
+    def adopt(self, other: Service, parts: Collection[str]) -> Prober | None:
+        """Be from now on what another was made to be that has no instances; return the prober that is to be ended.
+
+        Of `parts` (see reload.py) those named are made anew. Requests under way end where they are.
+        """
+        now = time.monotonic()
+        self.balancer, self.retries = other.balancer, other.retries
+        self.panic_header, self.ready_from_state = other.panic_header, other.ready_from_state
+        self.budget.adopt(other.budget)
+        self._options = _of_same_tls(other._options, self._options)
+        for endpoint, connections in list(self.connections.items()):
+            if "connections" in parts or not connections.follow(self._options):
+                self.connections[endpoint] = Connections(endpoint.instance, self._options)
+                connections.close()
+        ended = None
+        if "probes" in parts:
+            ended, self.prober = self.prober, other.prober
+            if ended is not None:
+                ended.close()
+        if "pool" in parts or "probes" in parts:
+            self.pool.adopt(other.pool, now, probed=self.prober is not None, same_policy="balancer" not in parts)
+        if "probes" in parts and self.prober is not None:
+            self.prober.take_over(self.pool)
+        self.adds = self.panic_header or self.pool.sticky is not None
+        if self._overrides != other._overrides:
+            self._overrides = other._overrides
+            if self._told is not None:
+                self.follow(self._told)
+        self._limit(other.places)
+        return ended
+
+    def _limit(self, other: Places | None) -> None:
+        """Let so many requests in as another one does."""
+        places = self.places
+        if other is None:
+            if places is not None:
+                places.limits = PlaceLimits()
+                places.wake()
+                if not places.waiting:
+                    self.places = None
+        elif places is None:
+            self.places = Places.amid(other.limits, self.pool.load.in_flight)
+        else:
+            places.limits = other.limits
+            places.wake()
 
     def added(self, request: RequestHead, endpoint: Endpoint) -> list[bytes]:
         """Return the fields that a response gets."""
@@ -160,6 +243,8 @@ class Service:
         Of several sources one must have answered, and the others too unless they failed: what a registry that is away
         would add is missing, but no reason to keep clients waiting.
         """
+        if self.renewed:
+            return ""
         silent = [source for source in self.sources if not self._is_known(source.keeper)]
         waiting = [source for source in silent if not source.keeper.error]
         if silent and (waiting or len(silent) == len(self.sources)):
@@ -175,6 +260,7 @@ class Service:
     def sweep(self, now: float) -> None:
         """Do what is due: readmit, tell of a panic that no request has met, close what has been idle for too long."""
         self.pool.settle(now)
+        self._take_what_was_told()
         requests = self.traffic.requests
         self.budget.sweep(now, requests)
         if self.prober is not None:
@@ -206,3 +292,10 @@ class Service:
         self.copies.abort()
         for connections in self.connections.values():
             connections.close()
+
+
+def _of_same_tls(options: UpstreamOptions, before: UpstreamOptions) -> UpstreamOptions:
+    """Return options with what TLS has loaded already, where it is to do the same."""
+    if options.tls is not None and before.tls is not None and options.tls.options == before.tls.options:
+        return replace(options, tls=before.tls)
+    return options

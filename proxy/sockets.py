@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from config.units import Bind
 
+_ANY = ("0.0.0.0", "::")
 BACKLOG = 2048  # connections that the kernel holds for us to accept; it caps this at net.core.somaxconn
 
 
@@ -19,17 +21,28 @@ class BindError(OSError):
     """An address cannot be listened on; the text says which, and why."""
 
 
-def listen(bind: Bind, mode: int | None = None) -> list[socket.socket]:
-    """Listen on all addresses that `bind` stands for; `mode` is for a unix socket's file. Raises BindError."""
+def listen(bind: Bind, mode: int | None = None, beside: Sequence[socket.socket] = ()) -> list[socket.socket]:
+    """Listen on all addresses that `bind` stands for; `mode` is for a unix socket's file. Raises BindError.
+
+    `beside` are sockets of ours that listen on some of the same addresses, or that are in the way of them. A socket of
+    the very same address is shared (by a duplicate), so that no client in its queue is lost. One that has a part of the
+    port is shared where that part is ours too, and does not keep us from listening on the rest.
+    """
     try:
         if bind.path:
+            same = next(
+                (one for one in beside if one.family == socket.AF_UNIX and one.getsockname() == bind.path), None
+            )
+            if same is not None:
+                change_mode(bind.path, mode)
+                return [same.dup()]
             sock = bind_unix(bind.path)
             if mode is not None:
                 os.chmod(bind.path, mode)  # before anybody can connect
             sock.listen(BACKLOG)
             sock.setblocking(False)
             return [sock]
-        return _listen_tcp(_resolve(bind.host or None, bind.port))
+        return _listen_tcp(_resolve(bind.host or None, bind.port), beside)
     except OSError as error:
         raise BindError(f"cannot listen on {bind}: {why_unbound(error)}") from error
 
@@ -39,16 +52,29 @@ def _resolve(host: str | None, port: int) -> list[tuple[socket.AddressFamily, tu
     return list(dict.fromkeys((family, tuple(address)) for family, _, _, _, address in found))
 
 
-def _listen_tcp(addresses: Sequence[tuple[socket.AddressFamily, tuple[object, ...]]]) -> list[socket.socket]:
+def _listen_tcp(
+    addresses: Sequence[tuple[socket.AddressFamily, tuple[object, ...]]], beside: Sequence[socket.socket] = ()
+) -> list[socket.socket]:
     bound: list[socket.socket] = []
+    ours = [one for one in beside if one.family != socket.AF_UNIX]
     try:
         for family, address in addresses:
+            here = [one for one in ours if one.family == family and one.getsockname()[1] == address[1] != 0]
+            same = next((one for one in here if one.getsockname()[0] == address[0]), None)
+            if same is not None:
+                bound.append(same.dup())
+                continue
             try:
                 sock = socket.socket(family, socket.SOCK_STREAM)
             except OSError:
                 continue  # a machine without IPv6 still has its other addresses
             bound.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for one in here and [sock, *here]:
+                # A part of a port and the whole of it are listened on side by side only by those who all agree to it.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if address[0] in _ANY:
+                bound += [one.dup() for one in here]
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind(address)
@@ -60,7 +86,17 @@ def _listen_tcp(addresses: Sequence[tuple[socket.AddressFamily, tuple[object, ..
         for sock in bound:
             sock.close()
         raise
+    finally:
+        for sock in (*ours, *(one for one in bound if one.fileno() >= 0)):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     return bound
+
+
+def change_mode(path: str, mode: int | None) -> None:
+    """Give a unix socket's file these rights, or leave it those that it has; somebody may have removed it."""
+    if mode is not None:
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(path, mode)
 
 
 def why_unbound(error: OSError) -> str:

@@ -84,6 +84,13 @@ class Split:
             raise ValueError("at least one service must have a weight above 0")
         self._weigh(changed)
 
+    def follow(self, before: Split, *, keep: bool) -> None:
+        """Go on counting where one before stopped; with `keep`, whose services are the same, by its weights."""
+        for name in self.requests.keys() & before.requests.keys():
+            self.requests[name] = before.requests[name]
+        if keep:
+            self._weigh(before.weights)
+
     def _weigh(self, weights: Mapping[str, int]) -> None:
         self.weights = dict(weights)
         self._names = [name for name, weight in weights.items() if weight]

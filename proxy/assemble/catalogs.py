@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
+from proxy.assemble.listeners import names_of
 from proxy.assemble.routes import own_routes, router_of
 from proxy.assemble.services import instance_tls, max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
-from proxy.listener import Listener
 from proxy.service import Service, Source
 from proxy.settings import head_limits_of
+from proxy.tcp.listener import TcpListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from discovery.instance import Instance, Snapshot
     from proxy.assemble.guards import Guards
     from proxy.journal import Journal
+    from proxy.listener import Listener
     from proxy.splits import Split
     from proxy.table import Entry
-    from proxy.tcp.listener import TcpListener
+    from proxy.tls.instances import InstanceTls
 
 
 def make_catalogs(
@@ -39,20 +41,58 @@ def make_catalogs(
     guards: Guards,
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
-
-    def install(entries: Sequence[Entry]) -> None:
-        for listener, wanted in zip(listeners, config.listeners, strict=True):
-            if isinstance(listener, Listener):
-                listener.router = router_of(config, wanted, entries, guards)
-
+    install = _installer(config, services, listeners, guards)
     whole = Catalogs(own_routes(config, services, splits, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
 
 
+def renew_catalogs(
+    whole: Catalogs,
+    config: keys.Config,
+    listeners: Sequence[Listener | TcpListener],
+    journal: Journal,
+    splits: Mapping[str, Split],
+    guards: Guards,
+) -> None:
+    """Have the catalogs, whose own keys are as they were, go by what else the configuration says from now on.
+
+    What the listeners route by is made anew.
+    """
+    for catalog, wanted in zip(whole.catalogs, config.catalogs, strict=True):
+        catalog.renew(_maker(wanted, config, journal, catalog.tls))
+    install = _installer(config, whole.services, listeners, guards)
+    whole.renew(own_routes(config, whole.services, splits, guards), install)
+
+
+def _installer(
+    config: keys.Config, services: Mapping[str, Service], listeners: Sequence[Listener | TcpListener], guards: Guards
+) -> Callable[[Sequence[Entry]], None]:
+    def install(entries: Sequence[Entry]) -> None:
+        for listener, wanted in zip(listeners, config.listeners, strict=True):
+            if isinstance(listener, TcpListener):
+                listener.names = names_of(config, wanted, services)
+            else:
+                listener.router = router_of(config, wanted, entries, guards)
+
+    return install
+
+
+def _maker(
+    wanted: keys.Catalog, config: keys.Config, journal: Journal, tls: InstanceTls | None
+) -> Callable[[str, Keeper], Service]:
+    reader = ResponseReader(head_limits_of(config.limits))
+
+    def make(ours: str, keeper: Keeper) -> Service:
+        service = unfed_service(ours, wanted.settings, config, reader, journal, tls)
+        service.sources = (Source("consul", "consul", keeper),)
+        return service
+
+    return make
+
+
 def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
     listing, registry = registries.make_catalog(wanted)
-    reader = ResponseReader(head_limits_of(config.limits))
     tls = instance_tls(wanted.settings, f"catalogs.{wanted.name}.settings.tls")
 
     def told(name: str, event: str, text: str) -> None:
@@ -67,17 +107,13 @@ def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], No
             journal=partial(told, ours), clock=time.monotonic,
         )  # fmt: skip
 
-    def make(ours: str, keeper: Keeper) -> Service:
-        service = unfed_service(ours, wanted.settings, config, reader, journal, tls)
-        service.sources = (Source("consul", "consul", keeper),)
-        return service
-
     return Catalog(
         wanted.name,
         listing,
         keep=keep,
-        make=make,
+        make=_maker(wanted, config, journal, tls),
         read=lambda name, instance: read_tags(name, instance.tags, wanted.tags, wanted.entrypoints),
         changed=changed,
         journal=partial(told, f"@{wanted.name}"),
+        tls=tls,
     )

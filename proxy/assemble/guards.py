@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from config.forward_auth import ForwardAuth as ForwardAuthKeys
     from config.guards import ListenerGuards, RouteGuards
     from config.listener import Listener
+    from config.model import Config
     from config.route import Route
     from proxy.http.heads import RequestHead
     from proxy.service import Service
@@ -67,6 +68,18 @@ class Guards:
         if found is None:
             found = self.of_listeners[asked] = (str(wanted.bind), _access(wanted), _limits(wanted))
         return found[1:]
+
+    def prune(self, config: Config) -> None:
+        """Forget the guards that a configuration does not ask for, and the files that none of its routes reads."""
+        routes = {wanted.model_dump_json() for wanted in config.routes}
+        listeners = {wanted.model_dump_json() for wanted in config.listeners}
+        files = {wanted.basic_auth.file for wanted in config.routes if wanted.basic_auth is not None}
+        for asked in self.of_routes.keys() - routes:
+            del self.of_routes[asked]
+        for asked in self.of_listeners.keys() - listeners:
+            del self.of_listeners[asked]
+        for path in self.files.keys() - files:
+            self.files.pop(path).close()
 
     async def follow(self) -> None:
         """Read files of users again when they change, for ever."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
+from proxy.assemble.acme import pairs_of
 from proxy.assemble.guards import Guards
 from proxy.assemble.routes import make_splits, own_routes, router_of
 from proxy.edge.header_rules import compiled
@@ -64,48 +65,35 @@ def make_listeners(
     """Make the listeners, not bound yet. Raises UsersFileError and CertificateError."""
     guards = guards or Guards(services)
     routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
-    made: list[Listener | TcpListener] = []
-    for number, wanted in enumerate(config.listeners):
-        certificates = _certificates(wanted, f"listeners[{number}].tls")
-        if wanted.tcp is None:
-            made.append(_listener(config, wanted, routes, log, guards, certificates))
-        else:
-            made.append(_tcp_listener(config, wanted, services, log, guards, certificates))
-    return made
+    return [make_listener(config, place, routes, services, log, guards) for place in range(len(config.listeners))]
 
 
-def _listener(
+def make_listener(
     config: Config,
-    wanted: keys.Listener,
+    place: int,
     routes: Sequence[Entry],
-    log: AccessLog | None,
-    guards: Guards,
-    certificates: Certificates | None,
-) -> Listener:
-    router, options = router_of(config, wanted, routes, guards), _options(config, wanted)
-    listener = Listener(wanted.bind, router, options, log, certificates)
-    listener.access, listener.rate_limits = guards.of_listener(wanted)
-    return listener
-
-
-def _tcp_listener(
-    config: Config,
-    wanted: keys.Listener,
     services: Mapping[str, Service],
     log: AccessLog | None,
     guards: Guards,
-    certificates: Certificates | None,
-) -> TcpListener:
-    names, options = names_of(config, wanted, services), _options(config, wanted)
-    listener = TcpListener(wanted.bind, names, options, config.drain_timeout, log, certificates)
-    listener.access = guards.of_listener(wanted)[0]
+) -> Listener | TcpListener:
+    """Make the listener at a place of the configuration, not bound yet. Raises CertificateError."""
+    wanted = config.listeners[place]
+    options, certificates = _options(config, wanted), _certificates(config, wanted, f"listeners[{place}].tls")
+    access, rate_limits = guards.of_listener(wanted)
+    if wanted.tcp is not None:
+        names = names_of(config, wanted, services)
+        raw = TcpListener(wanted.bind, names, options, config.drain_timeout, log, certificates)
+        raw.access = access
+        return raw
+    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log, certificates)
+    listener.access, listener.rate_limits = access, rate_limits
     return listener
 
 
-def _certificates(wanted: keys.Listener, place: str) -> Certificates | None:
+def _certificates(config: Config, wanted: keys.Listener, place: str) -> Certificates | None:
     if wanted.tls is None:
         return None
-    options = tls_options(wanted.tls, place)
+    options = tls_options(wanted.tls, place, pairs_of(config, wanted, place))
     return Certificates(options if wanted.tcp is None else replace(options, alpn=()))
 
 

@@ -20,7 +20,7 @@ from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget
 from proxy.http.terms import NEVER
 from proxy.prober import Prober
-from proxy.service import Service, Source
+from proxy.service import Feed, Service, Source
 from proxy.settings import head_limits_of, override_of, pool_of, probe_of, retry_policy_of
 from proxy.tls.instances import InstanceTls, instance_tls_options
 
@@ -48,7 +48,7 @@ def make_services(config: Config, journal: Journal, state: StateFolder | None) -
     for name, wanted in config.services.items():
         tls = instance_tls(wanted, f"services.{name}.tls")
         service = services[name] = unfed_service(name, wanted, config, reader, journal, tls)
-        service.sources = tuple(_sources(service, wanted, journal, state))
+        service.feed_by(feed_of(service, wanted, journal, state))
     return services
 
 
@@ -61,7 +61,7 @@ def instance_tls(wanted: keys.Settings, place: str) -> InstanceTls:
 
 
 def unfed_service(
-    name: str, wanted: keys.Settings, config: Config, reader: ResponseReader, journal: Journal, tls: InstanceTls
+    name: str, wanted: keys.Settings, config: Config, reader: ResponseReader, journal: Journal, tls: InstanceTls | None
 ) -> Service:
     """Make a service that nobody feeds yet."""
     probe, source = wanted.health.probe, random.Random()
@@ -94,14 +94,22 @@ def unfed_service(
     return service
 
 
-def _sources(service: Service, wanted: keys.Service, journal: Journal, state: StateFolder | None) -> Iterator[Source]:
-    """Make the keepers of a service, which will feed it."""
+def feed_of(service: Service, wanted: keys.Service, journal: Journal, state: StateFolder | None) -> Feed:
+    """Make the keepers of a service, which will feed it once it is told to be fed by them."""
     parts = [Part(source.weight, source.priority) for source in wanted.sources]
-    joined = service.joined = Joined(service.name, parts) if len(parts) > 1 else None
+    feed = Feed(joined=Joined(service.name, parts) if len(parts) > 1 else None)
+    feed.sources = tuple(_sources(service, feed, wanted, journal, state))
+    return feed
+
+
+def _sources(
+    service: Service, feed: Feed, wanted: keys.Service, journal: Journal, state: StateFolder | None
+) -> Iterator[Source]:
+    joined = feed.joined
     kinds: Counter[str] = Counter()
 
     def publish(place: int, snapshot: Snapshot) -> None:
-        service.follow(joined.updated(place, snapshot) if joined else snapshot)
+        service.told(feed, joined.updated(place, snapshot) if joined else snapshot)
 
     def told(source: str, event: str, text: str) -> None:
         journal.keep(service.name, event, "", f"{source}: {text}" if joined else text)
@@ -118,7 +126,7 @@ def _sources(service: Service, wanted: keys.Service, journal: Journal, state: St
             partial(publish, place),
             hold=wanted.guard.hold,
             max_shrink=max_shrink_of(wanted.guard, kind),
-            answers=service.answers if service.prober is not None else None,
+            answers=service.answers if wanted.health.probe else None,
             store=state.file(Owner(service.name, kind, source.place)) if state and kind not in _ON_DISK else None,
             journal=partial(told, name),
             clock=time.monotonic,

@@ -51,13 +51,14 @@ async def reported(work: Awaitable[object]) -> int:
 class AdminApi:
     """The admin API of a running pointsman."""
 
-    def __init__(self, bind: Bind) -> None:
+    def __init__(self, bind: Bind, patience: float = _PATIENCE) -> None:
         self._bind = bind
+        self._patience = patience
         host = bind.host or "127.0.0.1"
         self._base = "http://localhost" if bind.path else f"http://{f'[{host}]' if ':' in host else host}:{bind.port}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(path=bind.path) if bind.path else None,
-            timeout=aiohttp.ClientTimeout(total=_PATIENCE),
+            timeout=aiohttp.ClientTimeout(total=patience),
         )
 
     async def __aenter__(self) -> Self:
@@ -67,13 +68,13 @@ class AdminApi:
         await self._session.close()
 
     async def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """Return what is answered. Raises AskingError."""
-        url = URL(f"{self._base}/api/v1{path}", encoded=True)
+        """Return what is answered to a path of the API, or to one of those that begin with /-/. Raises AskingError."""
+        url = URL(f"{self._base}{'' if path.startswith('/-/') else '/api/v1'}{path}", encoded=True)
         try:
             async with self._session.request(method, url, json=body) as response:
                 text = await response.text(errors="replace")
         except TimeoutError as error:
-            raise AskingError(f"the admin address {self._bind} did not answer within {_PATIENCE:g} s") from error
+            raise AskingError(f"the admin address {self._bind} did not answer within {self._patience:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise AskingError(f"the admin address {self._bind} cannot be asked: {error}") from error
         try:

@@ -24,13 +24,18 @@ from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
 from proxy.assemble.checks import CHECKS
 from proxy.assemble.listeners import AccessLogError
+from proxy.config_file import ConfigFile, UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
+from proxy.tls.acme.renewals import AcmeError
 from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from config.load import CheckOfAll
+    from proxy.config_file import Loaded
 
 FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
 
@@ -60,11 +65,19 @@ def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
     sys.exit(_status(work))
 
 
-def load_config(file: Path, model: type[Config] | None = Config) -> Config:
-    """Read a configuration file, or end the process with what is wrong with it; for `model` see config.load."""
+def load_config(file: Path, model: type[Config] | None = Config, last: CheckOfAll | None = None) -> Config:
+    """Read a configuration file, or end the process with what is wrong; for `model` and `last` see config.load."""
     try:
-        return load(file, checks=CHECKS, model=model)
+        return load(file, checks=CHECKS, model=model, last=last)
     except ConfigError as error:
+        end_with(str(error))
+
+
+def read_config(file: Path) -> Loaded:
+    """Read a configuration file that will be read again, or end the process with what is wrong with it."""
+    try:
+        return ConfigFile(file).load()
+    except UnreadableError as error:
         end_with(str(error))
 
 
@@ -92,7 +105,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, AccessLogError, CertificateError, StickyKeyError, UsersFileError) as error:
+    except (RegistryError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

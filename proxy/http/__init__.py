@@ -6,7 +6,7 @@ A request, in the order in which it passes:
     fields.py        what its field lines mean                bodies.py       where a body ends
     buffers.py       how much of it we hold                   exchange.py     one request and its response
     connections.py   idle connections to an endpoint          upstream.py     an instance's connection
-    answers.py       what we answer by ourselves
+    answers.py       what we answer by ourselves              client.py       how a client is held up and left
 
 What an exchange is made of, or becomes:
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from discovery.check import OURS
@@ -154,6 +154,17 @@ class Connections:
         task = self._connecting.pop(exchange, None)
         if task is not None:
             task.cancel()
+
+    def follow(self, options: UpstreamOptions) -> bool:
+        """Go by other numbers from now on; false where that takes connections that are made anew."""
+        before = self._options
+        same = replace(
+            options, reader=before.reader, connect_timeout=before.connect_timeout, keepalive=before.keepalive
+        )
+        if same != before:
+            return False
+        self._options = options
+        return True
 
     def expire(self, now: float) -> None:
         """Close what has been idle for too long: better we than the instance, in the moment we write to it."""

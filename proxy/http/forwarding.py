@@ -64,6 +64,12 @@ class Origin:
             start = f"{address}X-Forwarded-Proto: {self._scheme.decode()}\r\n".encode() + start
         self.tails = (start + _VIA[0], start + _VIA[1]) if start else _VIA
 
+    def under(self, forwarding: Forwarding) -> Origin:
+        """Return the same client as its listener believes and writes about it from now on."""
+        if forwarding == self._forwarding:
+            return self
+        return Origin(forwarding, (self.address,) if self.address else None, self.secured)
+
     def fields(self, request: RequestHead) -> Iterator[bytes]:
         """Write the fields that say where a request came from: what trusted proxies told, and what we saw."""
         forwarding = self._forwarding

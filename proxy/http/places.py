@@ -49,6 +49,13 @@ class Places:
         self._waking = False
         self._again = False  # the one who was woken waits again
 
+    @classmethod
+    def amid(cls, limits: PlaceLimits, taken: int) -> Places:
+        """Make the places of a service that had no limits, with the requests that it has under way."""
+        places = cls(limits)
+        places.taken = taken
+        return places
+
     @property
     def waiting(self) -> int:
         """How many exchanges wait."""

@@ -68,6 +68,10 @@ class RetryBudget:
         self.exhausted = 0  # how often it refused
         self._past: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])  # time, requests and retries until then
 
+    def adopt(self, other: RetryBudget) -> None:
+        """Allow as much as another one from now on; what was spent stays spent."""
+        self._share, self._floor = other._share, other._floor
+
     def sweep(self, now: float, requests: int) -> None:
         """Remember how many requests there were until now, and forget what is out of the window."""
         past = self._past

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from proxy.tls.pair import CertificateError, Pair, Stamp, read, stamp_of
+from proxy.tls.pair import CertificateError, Pair, Stamp, read_authorities, stamp_of
 from proxy.tls.speaking import Front, Names, Speaker
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class TlsOptions:
     """How a listener speaks TLS; `place` is the path of its key in the configuration."""
 
     pairs: tuple[Pair, ...]
-    place: str = "tls"
+    place: str = field(default="tls", compare=False)
     min_version: Literal["1.2", "1.3"] = "1.2"
     ciphers: str = ""
     strict_sni: bool = False
@@ -80,24 +80,26 @@ class Certificates:
         self._followed = self._load_all(options.pairs)
         self.front = self._make_front()
         self._install()
+        self._sealed = time.monotonic()  # when the keys of tickets were made
+
+    def go_on_from(self, before: Certificates) -> None:
+        """Take the place of others of the same listener."""
+        self.loads, self.refusals, self.tell = before.loads, before.refusals, before.tell
 
     @property
     def in_force(self) -> list[tuple[Loaded, str]]:
         """The certificates, each with why a later one of its files is not in force."""
         return [(followed.loaded, followed.error) for followed in self._followed]
 
-    async def watch(self) -> None:
-        """Follow the files for ever."""
-        made = time.monotonic()
-        while True:
-            await asyncio.sleep(LOOK)
-            stamps = await asyncio.to_thread(self._stamps)
-            if self._changed(stamps):
-                self.look()  # some milliseconds, rarely; handshakes see all of it or nothing
-            if time.monotonic() - made > _TICKETS:
-                made = time.monotonic()
-                self.front = self._make_front()
-                self._install()
+    async def follow(self) -> None:
+        """Do what is due: load what has changed, seal tickets with new keys."""
+        stamps = await asyncio.to_thread(self._stamps)
+        if self._changed(stamps):
+            self.look()  # some milliseconds, rarely; handshakes see all of it or nothing
+        if time.monotonic() - self._sealed > _TICKETS:
+            self._sealed = time.monotonic()
+            self.front = self._make_front()
+            self._install()
 
     def look(self) -> None:
         """Load what has changed since the last look."""
@@ -177,13 +179,8 @@ class Certificates:
         path = self.options.client_ca
         if path is None:
             return "", None, None
-        place = f"{self.options.place}.client_ca"
         stamp = stamp_of(path)
-        try:
-            text = read(path, place).decode("ascii")
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
-        except (ssl.SSLError, ValueError):
-            raise CertificateError(f"{place}: {path} holds no certificates in PEM") from None
+        text = read_authorities(path, f"{self.options.place}.client_ca")
         return text, stamp, None
 
     def _load_all(self, pairs: Sequence[Pair]) -> list[_Followed]:
@@ -240,6 +237,14 @@ class Certificates:
                     exact.setdefault(name, loaded.context)
         default = self._followed[0].loaded.context if self._followed and not self.options.strict_sni else None
         self.front.names = Names(default, exact, below)
+
+
+async def watch(present: Callable[[], Sequence[Certificates]]) -> None:
+    """Follow the files of those that there are at each look, for ever."""
+    while True:
+        await asyncio.sleep(LOOK)
+        for certificates in present():
+            await certificates.follow()
 
 
 def _refuse_expired(loaded: Loaded, before: Loaded) -> None:

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from config.listener_tls import ListenerTls
 
 
-def tls_options(wanted: ListenerTls, place: str) -> TlsOptions:
-    """Read the keys; `place` is their path in the configuration."""
+def tls_options(wanted: ListenerTls, place: str, got: tuple[Pair, ...] = ()) -> TlsOptions:
+    """Read the keys; `place` is their path in the configuration, `got` are certificates from an authority."""
     return TlsOptions(
         pairs=tuple(
             Pair(files.cert, files.key or files.cert, f"{place}.certificates[{number}]")
             for number, files in enumerate(wanted.certificates)
-        ),
+        )
+        + got,
         place=place,
         min_version=wanted.min_version,
         ciphers=wanted.ciphers,

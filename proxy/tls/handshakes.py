@@ -46,6 +46,11 @@ class Handshakes:
     def __len__(self) -> int:
         return len(self._under_way)
 
+    def go_by(self, certificates: Certificates, patience: float) -> None:
+        """Begin handshakes with other certificates, and give them another time, from now on."""
+        self.certificates = certificates
+        self._patience = min(patience, LONGEST)
+
     def of_address(self, address: str) -> int:
         """How many of a client are under way."""
         return self._by_address[address]

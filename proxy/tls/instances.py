@@ -6,10 +6,10 @@ import asyncio
 import logging
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from proxy.tls.pair import CertificateError, Pair, Stamp, read, stamp_of
+from proxy.tls.pair import CertificateError, Pair, Stamp, read_authorities, stamp_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ class InstanceTlsOptions:
     With `always`, to all of them; else to those of which their registry says that they speak it.
     """
 
-    place: str = "tls"
+    place: str = field(default="tls", compare=False)
     always: bool = True
     verify: bool = True
     ca: Path | None = None
@@ -142,11 +142,7 @@ class InstanceTls:
         elif options.ca is None:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         else:
-            pem = read(options.ca, f"{options.place}.ca")
-            try:
-                context.load_verify_locations(cadata=pem.decode("ascii", "replace"))
-            except (ssl.SSLError, ValueError):
-                raise CertificateError(f"{options.place}.ca: {options.ca} holds no certificates in PEM") from None
+            context.load_verify_locations(cadata=read_authorities(options.ca, f"{options.place}.ca"))
         if options.pair is not None:
             options.pair.load(context)
         return context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from proxy.tls.certificate import Certificate, read_pem
@@ -33,7 +33,7 @@ class Pair:
 
     cert: Path
     key: Path
-    place: str
+    place: str = field(compare=False)
 
     def stamp(self) -> tuple[Stamp, Stamp]:
         """Look at both files."""
@@ -88,6 +88,19 @@ def read(path: Path, place: str) -> bytes:
     if len(data) > SIZE_LIMIT:
         raise CertificateError(f"{place}: {path} has more than {SIZE_LIMIT} bytes")
     return data
+
+
+def read_authorities(path: Path, place: str) -> str:
+    """Read the certificates of those who vouch for others, as load_verify_locations has them. Raises CertificateError.
+
+    What stands between them is left out, which may be in any encoding.
+    """
+    text = read(path, place).decode("ascii", "ignore")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise CertificateError(f"{place}: {path} holds no certificates in PEM") from None
+    return text
 
 
 def _no_password() -> str:

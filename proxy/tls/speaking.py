@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
+import sys
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
 
 # Whose handshake it is: the loop makes the object that speaks TLS in the context of the task that serves the socket.
 speaking_with: ContextVar[socket.socket | None] = ContextVar("speaking_with", default=None)
@@ -40,6 +46,9 @@ class Speaker(ssl.SSLObject):
 
     def do_handshake(self) -> None:
         """Go on with the handshake; of one that fails the client gets the alert."""
+        # A name that is no ASCII is refused before `choose` is asked, and the interpreter prints a traceback of that.
+        before = sys.unraisablehook
+        sys.unraisablehook = partial(_tell, before)
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -52,6 +61,16 @@ class Speaker(ssl.SSLObject):
                 except OSError:
                     pass  # it is gone, or takes nothing
             raise
+        finally:
+            sys.unraisablehook = before
+
+
+def _tell(before: Callable[[sys.UnraisableHookArgs], object], found: sys.UnraisableHookArgs) -> None:
+    """Have told what only the interpreter knows, but for names that cannot be read: whoever wants can send those."""
+    if isinstance(found.exc_value, UnicodeDecodeError) and isinstance(found.object, bytes):
+        _log.debug("a client asked for a name that is no ASCII: %r", found.object)
+    else:
+        before(found)
 
 
 def name_asked(transport: asyncio.BaseTransport) -> str:

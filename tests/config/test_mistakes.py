@@ -46,6 +46,8 @@ MISTAKES = {
     SMALL + "drain_timeout: 5 sec": [
         "p.yaml:6: drain_timeout: must be a duration such as 500ms, 5s, 1m30s or 2h, not '5 sec'"
     ],
+    SMALL + "reload: {watch: 1}": ["p.yaml:6: reload.watch: must be true or false, not 1"],
+    SMALL + "reload: {wach: true}": ["p.yaml:6: reload.wach: unknown key; did you mean 'watch'?"],
     SMALL + "ready_from_state: true": ["p.yaml:6: ready_from_state: does nothing without state_dir: add it"],
     SMALL + "    guard: {max_shrink: 50}": [
         (
@@ -159,7 +161,7 @@ MISTAKES = {
         )
     ],
     SMALL.replace("':8080'", "':8080', tls: {certificates: []}"): [
-        "p.yaml:1: listeners[0].tls.certificates: must have at least one item"
+        "p.yaml:1: listeners[0].tls: must have certificates, or acme"
     ],
     SMALL.replace("':8080'", "':8080', tls: {certificates: [{key: x}], min_version: 1.1, ciphers: nonsense}"): [
         "p.yaml:1: listeners[0].tls.certificates[0].cert: this key is required",

@@ -18,7 +18,7 @@ import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from proxy.http import downstream
+from proxy.http import client
 from proxy.tls import certificates as followed
 from proxy.tls.pair import CertificateError
 from tests.proxy.running import Running, instance, running, until
@@ -364,7 +364,7 @@ async def test_websockets_pass_and_are_asked_to_leave(tmp_path: Path) -> None:
 
 
 async def test_a_slow_client_gets_all_of_the_last_response(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downstream, "_LINGER", 0.05)
+    monkeypatch.setattr(client, "_LINGER", 0.05)
     body = os.urandom(400_000)
 
     async def answer(request: web.Request) -> web.Response:

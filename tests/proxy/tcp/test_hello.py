@@ -104,6 +104,7 @@ def test_what_is_no_tls_has_no_name(data: bytes) -> None:
         REAL.replace(b"db.example.com", b"db..xample.com"),
         b"\x16\x03\x01\x40\x00\x01\x00\x50\x00" + bytes(MOST),
     ],
+    ids=["nothing", "large", "other", "more", "alert", "zero", "dots", "endless"],  # real ones are random
 )
 def test_malformed_ones_are_refused(data: bytes) -> None:
     with pytest.raises(HelloError):
