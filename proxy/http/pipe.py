@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.http.buffers import Bounded
-from proxy.http.resets import reset
+from proxy.http.resets import reset, unsent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ class Pipe:
         self.over(downstream_end, upstream_end)
 
     def _unwritten(self) -> int:
-        return sum(end.transport.get_write_buffer_size() for end in (self._to_client, self._to_instance))
+        return sum(unsent(end.transport) for end in (self._to_client, self._to_instance))
 
     def _flush(self, patience: float, before: int, waited: float) -> None:
         """End what is still being written once nothing of it has been taken for `patience` seconds."""

@@ -303,3 +303,40 @@ async def test_an_instance_that_is_cut_off_is_told_of_as_reset(tmp_path: Path, p
             await serving
             await until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text())
             assert (tmp_path / "log").read_text() == ("complete\n" if proper else "reset\n")
+
+
+async def test_a_slow_client_gets_all_that_was_said_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.http.pipe._FLUSH", 0.02)
+    text = bytes(range(256)) * (1 << 14)
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(text)
+        writer.close()
+
+    def take(sock: socket.socket, most: int) -> bytes:
+        got = b""
+        while len(got) < most and (data := sock.recv(min(65536, most - len(got)))):
+            got += data
+        return got
+
+    listener = {"tls": {"certificates": [issue(tmp_path, "db.test")]}}
+    async with await asyncio.start_server(say, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with through(tmp_path, listener, {"db": at(address)}) as proxy:
+            with socket.socket() as plain:
+                plain.settimeout(PATIENCE)
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                await asyncio.to_thread(plain.connect, ("127.0.0.1", port_of(proxy)))
+                raw = proxy.application.services["db"].traffic.raw
+                assert raw is not None
+                with await asyncio.to_thread(client_context().wrap_socket, plain, server_hostname="db.test") as sock:
+                    [client] = proxy.application.listeners[0]._clients
+                    got, left = b"", len(text)
+                    while client.transport.get_write_buffer_size() or not raw.ended:
+                        got += await asyncio.to_thread(take, sock, min(16384, left - len(got)))
+                    await asyncio.sleep(0.2)  # ten looks at what is left, which is below TLS by now
+                    got += await asyncio.to_thread(take, sock, left)
+                    assert len(got) == left
+                    assert got == text
