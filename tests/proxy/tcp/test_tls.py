@@ -166,7 +166,7 @@ async def test_what_a_slow_client_does_not_take_is_not_read(tmp_path: Path) -> N
             pipe = client.conversation.pipe
             assert pipe is not None
             await until(lambda: pipe._to_client.full)
-            assert client.transport.get_write_buffer_size() <= 512 * 1024
+            assert client.transport.get_write_buffer_size() <= 256 * 1024
             assert sent < total
             got = 0
             async with asyncio.timeout(PATIENCE):
@@ -198,7 +198,8 @@ async def test_instances_can_be_spoken_to_by_tls_and_must_be_whom_we_want(tmp_pa
                 writer.close()
             assert bad.connections == 0
             failed = await metric(proxy, "pointsman_endpoint_failures_total")
-            assert [count for labels, count in failed.items() if bad.address in labels and '"connect"' in labels] == [1]
+            [count] = [count for labels, count in failed.items() if bad.address in labels and '"connect"' in labels]
+            assert count == proxy.application.services["db"].traffic.retries > 0
             assert good.writers[0].get_extra_info("ssl_object").selected_alpn_protocol() is None
 
 
