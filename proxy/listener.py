@@ -150,6 +150,15 @@ class Listener:
         self._acceptor.start()
         self._name = self.address
 
+    @property
+    def lent(self) -> bool:
+        """Whether somebody else goes on listening on its sockets when it ends."""
+        return self._lent
+
+    def lend(self, lent: bool) -> None:
+        """Take note that somebody else goes on listening on its sockets, or nobody any more."""
+        self._lent = lent
+
     def adopt(self, other: Listener) -> None:
         """Treat clients from now on as one would that was made of other keys and has none itself.
 

@@ -20,6 +20,7 @@ from proxy.counters import LATENCY_BOUNDS
 from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
 from proxy.reloading import REFUSED
+from proxy.takeover.metrics import takeover_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,7 @@ class Collector(CollectorBase):
         yield from self._discovery()
         yield from self._catalogs()
         yield from self._configuration()
+        yield from takeover_metrics(self._application.offer, self._application.claim)
         yield from mirror_metrics(self._application.services.values())
         yield from guard_metrics(self._application.guards)
 

@@ -87,6 +87,7 @@ TOP: dict[str, str] = {
     "request_id": LIVE,
     "ready_from_state": LIVE,
     "drain_timeout": LIVE,
+    "takeover": RESTART,
     "reload": LIVE,
 }
 _OF_ALL_SERVICES = ("timeouts", "limits", "retries", "ready_from_state")

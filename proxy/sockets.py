@@ -20,8 +20,8 @@ class BindError(OSError):
     """An address cannot be listened on; the text says which, and why."""
 
 
-def listen(bind: Bind, beside: Sequence[socket.socket] = ()) -> list[socket.socket]:
-    """Listen on all addresses that `bind` stands for. Raises BindError.
+def listen(bind: Bind, beside: Sequence[socket.socket] = (), what: str = "") -> list[socket.socket]:
+    """Listen on all addresses that `bind` stands for; `what` is said before them. Raises BindError.
 
     `beside` are sockets of ours that listen on some of the same addresses, or that are in the way of them. A socket of
     the very same address is shared (by a duplicate), so that no client in its queue is lost. One that has a part of the
@@ -35,7 +35,7 @@ def listen(bind: Bind, beside: Sequence[socket.socket] = ()) -> list[socket.sock
             return [sock]
         return _listen_tcp(_resolve(bind.host or None, bind.port), beside)
     except OSError as error:
-        raise BindError(f"cannot listen on {bind}: {why_unbound(error)}") from error
+        raise BindError(f"cannot listen on {what}{bind}: {why_unbound(error)}") from error
 
 
 def _resolve(host: str | None, port: int) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:

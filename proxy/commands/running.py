@@ -28,6 +28,7 @@ from proxy.config_file import ConfigFile, UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
+from proxy.takeover.channel import TakeoverError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -102,7 +103,7 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, AccessLogError, StickyKeyError, UsersFileError) as error:
+    except (RegistryError, AccessLogError, StickyKeyError, UsersFileError, TakeoverError) as error:
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

@@ -76,6 +76,9 @@ class Lease:
         await self.world.hear("revoke")
         self.world.present = False
 
+    async def release(self) -> None:
+        await self.world.hear("release")
+
 
 @pytest.fixture
 def world() -> World:

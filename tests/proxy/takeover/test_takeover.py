@@ -1,0 +1,286 @@
+"""One pointsman after the other takes the same place, and nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from proxy.sockets import BindError
+from proxy.takeover.channel import TakeoverError
+from tests.proxy.running import instance, until
+from tests.proxy.takeover.taking import SOCKET, Stranger, configuration, living
+from tests.servers.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
+
+    from proxy.application import Application
+
+BODY = 2**20  # bytes
+HELLO = {"what": "hello", "version": 1}
+
+
+@contextlib.asynccontextmanager
+async def busy_instance() -> AsyncIterator[str]:
+    """An instance that counts what it gets, and echoes WebSockets."""
+
+    async def count(request: web.Request) -> web.Response:
+        size = 0
+        async for piece in request.content.iter_any():
+            size += len(piece)
+        return web.Response(text=str(size))
+
+    async def echo(request: web.Request) -> web.WebSocketResponse:
+        chat = web.WebSocketResponse()
+        await chat.prepare(request)
+        async for message in chat:
+            await chat.send_str(message.data)
+        return chat
+
+    app = web.Application()
+    app.add_routes([web.get("/ws", echo), web.route("*", "/{path:.*}", count)])
+    async with TestServer(app) as server:
+        yield f"127.0.0.1:{server.port}"
+
+
+class Clients:
+    """Clients of three kinds that go on until they are told to stop; `failed` says what did not go well."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._end = asyncio.Event()
+        self.sent = 0
+        self.failed: list[str] = []
+
+    async def run(self, *, keep: int, new: int, large: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for work, count in ((self._keep, keep), (self._new, new), (self._large, large)):
+                for _ in range(count):
+                    group.create_task(self._repeat(work))
+
+    def stop(self) -> None:
+        self._end.set()
+
+    async def _repeat(self, work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, None]]) -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+            session._retry_connection = False  # a request is sent once
+            while not self._end.is_set():
+                self.sent += 1
+                try:
+                    await work(session)
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    self.failed.append(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(0.005)
+
+    async def _keep(self, session: aiohttp.ClientSession) -> None:
+        async with session.get(self._url) as response:
+            self._judge(response.status, await response.text(), "0")
+
+    async def _new(self, session: aiohttp.ClientSession) -> None:
+        async with session.get(self._url, headers={"Connection": "close"}) as response:
+            self._judge(response.status, await response.text(), "0")
+
+    async def _large(self, session: aiohttp.ClientSession) -> None:
+        async def slowly() -> AsyncIterator[bytes]:
+            for _ in range(16):
+                yield bytes(BODY // 16)
+                await asyncio.sleep(0.01)
+
+        async with session.post(self._url, data=slowly()) as response:
+            self._judge(response.status, await response.text(), str(BODY))
+
+    def _judge(self, status: int, text: str, wanted: str) -> None:
+        if (status, text) != (200, wanted):
+            self.failed.append(f"{status}: {text}")
+
+
+def url_of(config: dict[str, Any], place: int = 0) -> str:
+    return f"http://{config['listeners'][place]['bind']}/"
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+        session.get(url) as response,
+    ):
+        return response.status, await response.text()
+
+
+async def metric(config: dict[str, Any], line: str) -> float:
+    _, text = await get(f"http://{config['admin']['bind']}/metrics")
+    return next(float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(f"{line} "))
+
+
+def events(application: Application) -> list[str]:
+    return [event.kind for event in application.journal.since(0) if not event.service]
+
+
+async def test_ten_in_a_row_under_load(tmp_path: Path) -> None:
+    async with busy_instance() as address, living() as places:
+        config = configuration(address, drain_timeout="3s")
+        first = await places.start(tmp_path, config).begun()
+        clients = Clients(url_of(config))
+        load = asyncio.create_task(clients.run(keep=4, new=2, large=2))
+        async with aiohttp.ClientSession() as session, session.ws_connect(f"{url_of(config)}ws") as chat:
+            for generation in range(1, 11):
+                taking = await places.start(tmp_path, config, takes_over=True).begun()
+                assert taking.application.generation == generation
+                sent = clients.sent
+                await until(lambda sent=sent: clients.sent > sent + 20)  # type: ignore[misc]
+                if not first.life.done():
+                    await chat.send_str(str(generation))
+                    assert (await chat.receive()).data in (str(generation), 1001)
+            message = await chat.receive()
+            assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)  # asked to leave, not cut
+            assert chat.close_code == 1001
+        clients.stop()
+        await load
+        *before, last = places.all
+        assert [await one.life for one in before] == [0] * 10
+        assert not last.life.done()
+        assert clients.sent > 200
+        assert not clients.failed
+        assert events(first.application) == ["taken_over"]
+        assert events(last.application) == ["took_over"]
+        assert await metric(config, "pointsman_takeover_generation") == 10
+        assert await metric(config, "pointsman_takeover_duration_seconds") > 0
+        assert await metric(config, "pointsman_takeover_under_way") == 0
+
+
+async def test_who_does_not_become_ready_leaves_all_as_it_was(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        config = configuration(address)
+        old = await places.start(tmp_path, config).begun()
+        nowhere = {"consul": {"address": f"http://127.0.0.1:{free_port()}", "service": "web"}}
+        slow = {
+            **config,
+            "services": {"web": {"discovery": nowhere}},
+            "takeover": {"socket": SOCKET, "timeout": "200ms"},
+        }
+        new = places.start(tmp_path, slow, takes_over=True)
+        with pytest.raises(TakeoverError, match="not ready after 200ms: service web: no snapshot from consul yet"):
+            await new.begun()
+        await until(lambda: events(old.application) == ["takeover_failed"])
+        assert "service web: no snapshot" in old.application.journal.since(0)[-1].reason
+        assert await get(url_of(config)) == (200, "a")
+        assert await get(f"http://{config['admin']['bind']}/readyz") == (200, '{"status": "ready"}')
+        assert await metric(config, 'pointsman_takeovers_total{result="failed"}') == 1
+        assert "no file" in (await old.application.reloader.reload("a test")).errors[0]  # reloads are allowed again
+        await places.start(tmp_path, config, takes_over=True).begun()
+        assert await old.life == 0
+
+
+async def test_who_cannot_bind_leaves_all_as_it_was(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        config = configuration(address)
+        old = await places.start(tmp_path, config).begun()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            other = {**config, "listeners": [*config["listeners"], {"bind": f"127.0.0.1:{taken.getsockname()[1]}"}]}
+            with pytest.raises(BindError, match="in use"):
+                await places.start(tmp_path, other, takes_over=True).begun()
+        await until(lambda: events(old.application) == ["takeover_failed"])
+        assert await get(url_of(config)) == (200, "a")
+        assert (tmp_path / SOCKET).is_socket()
+
+
+async def test_nobody_to_take_over_from(tmp_path: Path) -> None:
+    async with living() as places:
+        with pytest.raises(
+            TakeoverError, match=r"nobody can be taken over from at .*: No such file.* leave out --takeover"
+        ):
+            await places.start(tmp_path, configuration("127.0.0.1:9"), takes_over=True).begun()
+
+
+async def test_two_at_once(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        config = configuration(address)
+        old = await places.start(tmp_path, config).begun()
+        first = await Stranger(tmp_path / SOCKET).connect()
+        await first.say(HELLO)
+        await first.until_told("state")
+        assert await metric(config, "pointsman_takeover_under_way") == 1
+        with pytest.raises(TakeoverError, match="another takeover is under way, by process"):
+            await places.start(tmp_path, config, takes_over=True).begun()
+        assert old.application.offer is not None
+        assert old.application.offer.counts == {"failed": 0, "refused": 1}
+        first.leave()
+        await until(lambda: old.application.offer is not None and old.application.offer.busy is None)
+        await places.start(tmp_path, config, takes_over=True).begun()
+        assert await old.life == 0
+
+
+async def test_listeners_come_and_go(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        config = configuration(address)
+        gone, new = free_port(), free_port()
+        unix, left = tmp_path / "web.sock", tmp_path / "left.sock"
+        stays = [*config["listeners"], {"bind": f"unix:{unix}"}]
+        config["listeners"] = [*stays, {"bind": f"127.0.0.1:{gone}"}, {"bind": f"unix:{left}"}]
+        config["admin"] = {"bind": f"unix:{tmp_path}/admin.sock"}
+        old = await places.start(tmp_path, config).begun()
+        config["listeners"] = [{"bind": f"127.0.0.1:{new}"}, *reversed(stays)]
+        await places.start(tmp_path, config, takes_over=True).begun()
+        assert await old.life == 0
+        assert await get(url_of(config)) == (200, "a")
+        assert await get(url_of(config, 2)) == (200, "a")
+        for path, asked in ((unix, "/"), (tmp_path / "admin.sock", "/readyz")):
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+                session.get(f"http://x{asked}") as response,
+            ):
+                assert response.status == 200
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await get(f"http://127.0.0.1:{gone}/")
+        assert not left.exists()
+        assert stat.S_IMODE(os.stat(tmp_path / SOCKET).st_mode) == 0o600
+    assert not unix.exists()
+    assert not (tmp_path / "admin.sock").exists()
+    assert not (tmp_path / SOCKET).exists()
+
+
+async def test_what_an_operator_set_goes_over(tmp_path: Path) -> None:
+    async with instance("a") as a, instance("b") as b, living() as places:
+        config = configuration(a, b)
+        config["services"]["canary"] = {"discovery": {"static": [b]}}
+        config["splits"] = {"both": {"services": {"web": 1, "canary": 0}}}
+        old = await places.start(tmp_path, config).begun()
+        web_service = old.application.services["web"]
+        first, second = web_service.pool.endpoints
+        web_service.drain(first, "new kernel")
+        web_service.weigh(second.instance.id, 7)
+        old.application.splits["both"].reweigh({"canary": 3})
+        new = await places.start(tmp_path, config, takes_over=True).begun()
+        service = new.application.services["web"]
+        assert service.pool.drains.reasons == {first.instance.id: "new kernel"}
+        assert {endpoint.instance.weight for endpoint in service.pool.endpoints} == {1, 7}
+        assert new.application.splits["both"].weights == {"web": 1, "canary": 3}
+        assert await old.life == 0
+
+
+async def test_who_is_asked_to_end_before_it_has_taken_over(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        config = configuration(address)
+        old = await places.start(tmp_path, config).begun()
+        nowhere = {"consul": {"address": f"http://127.0.0.1:{free_port()}", "service": "web"}}
+        new = places.start(tmp_path, {**config, "services": {"web": {"discovery": nowhere}}}, takes_over=True)
+        await until(lambda: old.application.offer is not None and old.application.offer.busy is not None)
+        new.application.end()
+        with pytest.raises(TakeoverError, match="asked to end before"):
+            await new.begun()
+        await until(lambda: events(old.application) == ["takeover_failed"])
+        new = places.start(tmp_path, {**config, "services": {"web": {"discovery": nowhere}}}, takes_over=True)
+        await until(lambda: old.application.offer is not None and old.application.offer.busy is not None)
+        old.application.end()
+        with pytest.raises(TakeoverError, match="it is ending"):
+            await new.begun()
+        assert await old.life == 0
