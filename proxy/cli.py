@@ -95,11 +95,11 @@ def run(
     else:
         raise click.UsageError("say what to run: -c FILE, or --listen ADDRESS with at least one --to HOST:PORT")
     logs.set_up(config.log.level, config.log.format)
-    run_to_end(_serve(config, *read, None if takeover is None else _claim(config, takeover)))
+    run_to_end(_serve(config, *read, None if takeover is None else claim_of(config, takeover)))
 
 
-def _claim(config: Config, path: str) -> Claim:
-    """Say from whom to take over."""
+def claim_of(config: Config, path: str) -> Claim:
+    """Say from whom to take over: at a path, or else where the file says. Raises click.UsageError."""
     found = Path(path).absolute() if path else socket_path(config)
     if found is None:
         raise click.UsageError("--takeover needs the key takeover in the file, or the socket of the process that runs")

@@ -50,7 +50,10 @@ class Peer:
 
 
 def peer_of(sock: socket.socket) -> Peer:
-    """Ask the kernel who is at the other end (SO_PEERCRED); what it says cannot be forged."""
+    """Ask the kernel who is at the other end (SO_PEERCRED); what it says cannot be forged.
+
+    For who connects that is the process which called listen(2) last, for who accepts the one which connected.
+    """
     pid, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return Peer(pid, uid)
 
@@ -64,6 +67,7 @@ class Channel:
 
     def __init__(self, sock: socket.socket, *, most: int, takes: bool = False) -> None:
         self.peer = peer_of(sock)
+        self.pid = self.peer.pid  # what the other is called
         self.sockets: list[socket.socket] = []
         self._sock = sock
         self._most = most
@@ -79,9 +83,9 @@ class Channel:
                     data = data[await self._send_with(data, sockets) :]
                 await asyncio.get_running_loop().sock_sendall(self._sock, data)
         except TimeoutError:
-            raise TakeoverError(f"process {self.peer.pid} did not listen for {within:g} s") from None
+            raise TakeoverError(f"process {self.pid} did not listen for {within:g} s") from None
         except OSError as error:
-            raise GoneError(f"process {self.peer.pid} has gone: {error.strerror or error}") from error
+            raise GoneError(f"process {self.pid} has gone: {error.strerror or error}") from error
 
     async def receive(self, kind: type[M], *, within: float) -> M:
         """Read a line of this kind.
@@ -89,18 +93,18 @@ class Channel:
         Raises GoneError, and TakeoverError when the other has refused, says something else, or takes longer than
         `within` seconds.
         """
-        return _parsed(kind, await self._line_within(within), self.peer.pid)
+        return _parsed(kind, await self._line_within(within), self.pid)
 
     async def receive_one_of(self, first: type[M], last: type[N], *, within: float) -> M | N:
         """Read a line of one of two kinds; raises what `receive` does."""
         line = await self._line_within(within)
         found = _read(first, line)
-        return found if found is not None else _parsed(last, line, self.peer.pid)
+        return found if found is not None else _parsed(last, line, self.pid)
 
     def take(self, count: int) -> list[socket.socket]:
         """Take out the first sockets that have come. Raises TakeoverError when there are not so many."""
         if len(self.sockets) < count:
-            raise TakeoverError(f"process {self.peer.pid} sent {len(self.sockets)} sockets, and said {count}")
+            raise TakeoverError(f"process {self.pid} sent {len(self.sockets)} sockets, and said {count}")
         taken, self.sockets = self.sockets[:count], self.sockets[count:]
         return taken
 
@@ -116,17 +120,17 @@ class Channel:
             async with asyncio.timeout(seconds):
                 return await self._line()
         except TimeoutError:
-            raise TakeoverError(f"process {self.peer.pid} said nothing for {seconds:g} s") from None
+            raise TakeoverError(f"process {self.pid} said nothing for {seconds:g} s") from None
         except OSError as error:
-            raise GoneError(f"process {self.peer.pid} has gone: {error.strerror or error}") from error
+            raise GoneError(f"process {self.pid} has gone: {error.strerror or error}") from error
 
     async def _line(self) -> bytes:
         while (end := self._read.find(b"\n")) < 0:
             if len(self._read) > self._most:
-                raise TakeoverError(f"process {self.peer.pid} sent a line of more than {self._most} bytes")
+                raise TakeoverError(f"process {self.pid} sent a line of more than {self._most} bytes")
             piece = await self._piece()
             if not piece:
-                raise GoneError(f"process {self.peer.pid} has hung up")
+                raise GoneError(f"process {self.pid} has hung up")
             self._read += piece
         line = bytes(self._read[:end])
         del self._read[: end + 1]

@@ -96,7 +96,8 @@ class Claim:
             if len(self._offered) >= MOST_PARTS:
                 raise TakeoverError(f"process {peer.pid} offers more than {MOST_PARTS} addresses")
             self._offered.append((said, channel.take(said.count)))
-        self._state, self.pid = said, peer.pid or said.pid
+        self._state, self.pid = said, said.pid
+        channel.pid = said.pid
         self.generation, self.watchdog = said.generation + 1, said.watchdog
         _log.info("taking over from process %d, which listens on %d addresses", self.pid, len(self._offered))
 

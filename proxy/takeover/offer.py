@@ -79,6 +79,8 @@ class Offer:
     def start(self) -> None:
         """Talk to those who come; from now on the socket is our own."""
         self._handed = False
+        for sock in self._bound:
+            sock.listen(_BACKLOG)  # again, for the kernel to know that it is we who listen: see peer_of
         self._acceptor = Acceptor(self._bound, self._serve)
         self._acceptor.start()
 

@@ -235,8 +235,13 @@ def test_no_line_is_more_than_refused(line: bytes) -> None:
 
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_what_is_added_later_is_passed_over(kind: type[Message]) -> None:
-    needed: dict[str, dict[str, Any]] = {"hello": {"version": 1}, "refused": {"error": "x"}, "sockets": {"role": "admin", "bind": "x", "count": 1},
-              "state": {"pid": 1}, "ready": {"takes": []}}  # fmt: skip
+    needed: dict[str, dict[str, Any]] = {
+        "hello": {"version": 1},
+        "refused": {"error": "x"},
+        "sockets": {"role": "admin", "bind": "x", "count": 1},
+        "state": {"pid": 1},
+        "ready": {"takes": []},
+    }
     what = kind.model_fields["what"].default
     said = {"what": what, **needed.get(what, {}), "more": [1]}
     assert kind.model_validate_json(json.dumps(said)).model_dump()["what"] == what

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import stat
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import click
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from config.load import parse
+from proxy.cli import claim_of
 from proxy.sockets import BindError
 from proxy.takeover.channel import TakeoverError
 from tests.proxy.running import instance, until
 from tests.proxy.takeover.taking import SOCKET, Stranger, configuration, living
+from tests.servers.pointsman import COMMAND
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
@@ -284,3 +290,17 @@ async def test_who_is_asked_to_end_before_it_has_taken_over(tmp_path: Path) -> N
         with pytest.raises(TakeoverError, match="it is ending"):
             await new.begun()
         assert await old.life == 0
+
+
+def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
+    config = configuration("127.0.0.1:9")
+    file = tmp_path / "pointsman.yaml"
+    file.write_text(json.dumps(config))
+    command = [COMMAND, "run", "-c", str(file), "--takeover"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"nobody can be taken over from at {tmp_path / SOCKET}: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+    del config["takeover"]
+    with pytest.raises(click.UsageError, match="--takeover needs the key takeover in the file, or the socket"):
+        claim_of(parse(json.dumps(config), name="test", folder=tmp_path, environ={}), "")
