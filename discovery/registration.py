@@ -134,10 +134,10 @@ class Registration:
     async def share(self) -> None:
         """Do nothing but renew from now on: another process is about to register the same instance in our place.
 
-        Waits until what is under way is over, but no longer than `leaving` seconds.
+        Waits until what is under way is over, but no longer than LEAVING.
         """
         self._is_shared = True
-        deadline = self._clock() + self._leaving
+        deadline = self._clock() + LEAVING
         while self._is_acting and self._clock() < deadline:  # noqa: ASYNC110  # it is about to be over
             await asyncio.sleep(_LOOK)
 

@@ -34,6 +34,7 @@ from proxy.registry_command import serve_registry
 from proxy.simulate.command import simulate_command
 from proxy.sockets import BindError
 from proxy.systemd import ActivationError, activated
+from proxy.takeover.background import into_background
 from proxy.takeover.claim import Claim
 from proxy.takeover.places import socket_path
 
@@ -69,6 +70,7 @@ def main() -> None:
     help="Take the place of the process that runs, without a refused or broken connection. It is found where the "
     "file's takeover key says, or at this socket.",
 )
+@click.option("--background", is_flag=True, help="With --takeover: end once it has taken over; it goes on by itself.")
 @click.option("--listen", metavar="ADDRESS", help="Without a file: accept requests here, as in 127.0.0.1:8080.")
 @click.option("--to", "instances", metavar="HOST:PORT", multiple=True, help="Without a file: an instance; repeatable.")
 @click.option("--balancer", metavar="NAME", help="Without a file: the policy that picks an instance.")
@@ -76,6 +78,7 @@ def main() -> None:
 def run(
     file: Path | None,
     takeover: str | None,
+    background: bool,
     listen: str | None,
     instances: tuple[str, ...],
     balancer: str | None,
@@ -95,7 +98,12 @@ def run(
     else:
         raise click.UsageError("say what to run: -c FILE, or --listen ADDRESS with at least one --to HOST:PORT")
     logs.set_up(config.log.level, config.log.format)
-    run_to_end(_serve(config, *read, None if takeover is None else claim_of(config, takeover)))
+    claim = None if takeover is None else claim_of(config, takeover)
+    if background:
+        if claim is None:
+            raise click.UsageError("--background goes with --takeover")
+        claim.on_success = into_background()
+    run_to_end(_serve(config, *read, claim))
 
 
 def claim_of(config: Config, path: str) -> Claim:

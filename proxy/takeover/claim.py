@@ -29,7 +29,7 @@ from proxy.takeover.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from proxy.application import Application
@@ -62,6 +62,7 @@ class Claim:
         self.generation = 0
         self.watchdog = 0.0
         self.took = 0.0  # seconds, from the first word to the last
+        self.on_success: Callable[[], None] = lambda: None
         self._patience = patience
         self._began = time.monotonic()
         self._channel: Channel | None = None
@@ -165,6 +166,7 @@ class Claim:
         _log.info("%s", text)
         application.journal.keep("", "took_over", "", text)
         self.close()
+        self.on_success()
 
     async def refuse(self, why: str) -> None:
         """Tell the other that nothing comes of it."""
