@@ -97,8 +97,10 @@ class Application:
         if self.offer is not None:
             await self.offer.bind(offer)
         if claim is None:
-            await self._begin_beside(admin, registry)
+            await self._begin_admin(admin)
             self._begin_state()
+        if self.registry is not None and (claim is None or not claim.offers("registry")):
+            await self.registry.start()
         for service in self.services.values():
             self.follow(service)
         self.catalogs.start(self._tasks)
@@ -108,7 +110,9 @@ class Application:
         if claim is not None:
             # Until all are known that requests are routed to, and the other lets go of what only one can have.
             await claim.settle(self)
-            await self._begin_beside(admin, registry)
+            await self._begin_admin(admin)
+            if self.registry is not None and claim.offers("registry"):
+                await self.registry.start(registry[0] if registry else None, claim.times)
         else:
             self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
         for listener, (sockets, lent) in zip(self.listeners, self._given, strict=True):
@@ -150,7 +154,7 @@ class Application:
         for bind in binds:
             handed = claim.sockets_of("listener", str(bind))
             self._given.append((handed, bool(handed)))
-        beside = claim.left
+        beside = claim.left("listener")
         for place, (sockets, _) in enumerate(self._given):
             if not sockets:
                 self._given[place] = await asyncio.to_thread(listen, binds[place], beside), False
@@ -166,13 +170,11 @@ class Application:
             claim.sockets_of("takeover", str(self.offer.path)) if self.offer else [],
         )
 
-    async def _begin_beside(self, admin: list[socket.socket], registry: list[socket.socket]) -> None:
-        """Answer at the admin address, and be the embedded registry. Raises BindError."""
+    async def _begin_admin(self, handed: list[socket.socket]) -> None:
+        """Answer at the admin address, if there is to be one. Raises BindError."""
         if self._admin is not None:
-            self._admin.lend(bool(admin))
-            await self._admin.start(admin)
-        if self.registry is not None:
-            await self.registry.start(registry[0] if registry else None, self.claim.times if self.claim else None)
+            self._admin.lend(bool(handed))
+            await self._admin.start(handed)
 
     def _begin_state(self) -> None:
         if self.state is not None:

@@ -115,12 +115,18 @@ class Claim:
         """The addresses of listeners on which somebody else (systemd) listens too, whatever becomes of us."""
         return {said.bind for said, _ in self._offered if said.role == "listener" and said.lent}
 
-    @property
-    def left(self) -> list[socket.socket]:
-        """The sockets that nobody has taken."""
+    def left(self, role: str = "") -> list[socket.socket]:
+        """Return the sockets that nobody has taken, of one role or of all."""
         return [
-            sock for number, (_, sockets) in enumerate(self._offered) if number not in self._taken for sock in sockets
+            sock
+            for number, (said, sockets) in enumerate(self._offered)
+            if number not in self._taken and role in ("", said.role)
+            for sock in sockets
         ]
+
+    def offers(self, role: str) -> bool:
+        """Tell whether the other one has such a thing."""
+        return any(said.role == role for said, _ in self._offered)
 
     async def settle(self, application: Application) -> None:
         """Wait until we know who is there, then have the other let go of what only one can have.
@@ -176,7 +182,7 @@ class Claim:
 
     def close(self) -> None:
         """Hang up, and close what nobody has taken."""
-        for sock in self.left:
+        for sock in self.left():
             sock.close()
         self._taken.update(range(len(self._offered)))
         if self._channel is not None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from proxy.takeover.offer import FAILED, REFUSED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,15 +18,13 @@ if TYPE_CHECKING:
 
 
 def takeover_metrics(offer: Offer | None, claim: Claim | None) -> Iterator[Metric]:
-    """Read what came to nothing, and how this process got its place; nothing where neither is there."""
-    if offer is None and claim is None:
-        return
+    """Read what came to nothing, and how this process got its place."""
     failed = CounterMetricFamily(
         "pointsman_takeovers", "Takeovers by other processes that came to nothing, by what became of them.",
         labels=["result"],
     )  # fmt: skip
-    for result, count in offer.counts.items() if offer is not None else ():
-        failed.add_metric([result], count)
+    for result in (FAILED, REFUSED):
+        failed.add_metric([result], offer.counts[result] if offer is not None else 0)
     yield failed
     yield GaugeMetricFamily(
         "pointsman_takeover_under_way",

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from config.load import parse
 from proxy.application import Application
 from proxy.takeover.claim import Claim
+from proxy.takeover.places import socket_path
 from tests.proxy.running import until
 from tests.servers.ports import free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 SOCKET = "takeover.sock"
@@ -37,10 +38,14 @@ def configuration(*instances: str, **more: Any) -> dict[str, Any]:
 class Living:
     """One pointsman, from its start to its end."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], *, takes_over: bool) -> None:
+    def __init__(
+        self, folder: Path, config: dict[str, Any], *, takes_over: bool, sockets: Sequence[socket.socket]
+    ) -> None:
         made = parse(json.dumps(config), name="test", folder=folder, environ={})
-        claim = Claim(folder / SOCKET, made.takeover.timeout if made.takeover else 10.0) if takes_over else None
-        self.application = Application(made, claim=claim)
+        path = socket_path(made)
+        assert path is not None
+        claim = Claim(path, made.takeover.timeout if made.takeover else 10.0) if takes_over else None
+        self.application = Application(made, sockets=sockets, claim=claim)
         self.life = asyncio.create_task(self.application.live())
 
     async def begun(self) -> Living:
@@ -72,8 +77,15 @@ class Places:
     def __init__(self) -> None:
         self.all: list[Living] = []
 
-    def start(self, folder: Path, config: dict[str, Any], *, takes_over: bool = False) -> Living:
-        self.all.append(Living(folder, config, takes_over=takes_over))
+    def start(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        *,
+        takes_over: bool = False,
+        sockets: Sequence[socket.socket] = (),
+    ) -> Living:
+        self.all.append(Living(folder, config, takes_over=takes_over, sockets=sockets))
         return self.all[-1]
 
 

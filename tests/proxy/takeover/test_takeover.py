@@ -304,3 +304,71 @@ def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
     del config["takeover"]
     with pytest.raises(click.UsageError, match="--takeover needs the key takeover in the file, or the socket"):
         claim_of(parse(json.dumps(config), name="test", folder=tmp_path, environ={}), "")
+
+
+async def test_from_one_address_to_all_and_any_port_stays_the_same(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        port = free_port()
+        config = configuration(address, listeners=[{"bind": f"127.0.0.1:{port}"}, {"bind": "127.0.0.1:0"}])
+        old = await places.start(tmp_path, config).begun()
+        some = old.application.listeners[1].ports
+        config["listeners"] = [{"bind": "127.0.0.1:0"}, {"bind": f":{port}"}]
+        new = await places.start(tmp_path, config, takes_over=True).begun()
+        assert new.application.listeners[0].ports == some
+        assert await old.life == 0
+        assert await get(f"http://127.0.0.1:{port}/") == (200, "a")
+        assert await get(f"http://127.0.0.1:{some[0]}/") == (200, "a")
+
+
+async def test_what_systemd_listens_on_stays_systemds(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        path = tmp_path / "web.sock"
+        config = configuration(address, listeners=[{"bind": f"unix:{path}"}])
+        with socket.socket(socket.AF_UNIX) as systemds:
+            systemds.bind(str(path))
+            systemds.listen()
+            handed = systemds.dup()
+            handed.setblocking(False)
+            old = await places.start(tmp_path, config, sockets=[handed]).begun()
+            new = await places.start(tmp_path, config, takes_over=True).begun()
+            assert await old.life == 0
+            assert new.application.listeners[0].lent
+            new.application.end()
+            assert await new.life == 0
+            assert path.is_socket()
+
+
+async def test_the_folder_of_the_state_goes_over(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    async with instance("a") as address, living() as places, catalog_of(address) as url:
+        config = configuration(state_dir=str(state))
+        config["services"]["web"]["discovery"] = {"http": {"url": url}}
+        del config["takeover"]["socket"]
+        old = await places.start(tmp_path, config).begun()
+        await until(lambda: list(state.glob("*.state")))
+        new = await places.start(tmp_path, config, takes_over=True).begun()
+        assert (state / "takeover.sock").is_socket()
+        assert await old.life == 0
+        assert old.application.state is None
+        (file,) = state.glob("*.state")
+        file.unlink()
+        assert new.application.state is not None
+        written = new.application.state.written
+        await until(lambda: new.application.state is not None and new.application.state.written > written)
+        assert file.exists()
+
+
+@contextlib.asynccontextmanager
+async def catalog_of(address: str) -> AsyncIterator[str]:
+    """A document of one instance, which says something else each time."""
+    asked = 0
+
+    async def tell(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.json_response([{"targets": [address], "labels": {"asked": str(asked)}}])
+
+    app = web.Application()
+    app.add_routes([web.get("/", tell)])
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
