@@ -46,9 +46,9 @@ class Admin:
 
     def __init__(self, application: Application, bind: Bind) -> None:
         self._application = application
-        self._bind = bind
+        self.bind = bind
         self.sockets: Sequence[socket.socket] = ()  # that it listens on
-        self._lent = False
+        self.lent = False
         self._has_stopped = False
         self._collector = Collector(application)
         app = web.Application(client_max_size=64 * 1024)
@@ -81,7 +81,7 @@ class Admin:
         """Answer, on sockets that listen already or on its own. Raises BindError."""
         await self._runner.setup()
         try:
-            self.sockets = sockets or await asyncio.to_thread(listen, self._bind, (), "the admin address ")
+            self.sockets = sockets or await asyncio.to_thread(listen, self.bind, (), "the admin address ")
             for sock in self.sockets:
                 await web.SockSite(self._runner, sock, backlog=_BACKLOG).start()
         except OSError:
@@ -90,7 +90,7 @@ class Admin:
 
     def lend(self, lent: bool) -> None:
         """Take note that another process answers at the same sockets, or none any more."""
-        self._lent = lent
+        self.lent = lent
 
     async def stop(self) -> None:
         """Answer no more."""
@@ -98,8 +98,8 @@ class Admin:
             return
         self._has_stopped = True
         await self._runner.cleanup()
-        if self.sockets and self._bind.path and not self._lent:
-            remove_socket(self._bind.path)
+        if self.sockets and self.bind.path and not self.lent:
+            remove_socket(self.bind.path)
 
     async def _livez(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

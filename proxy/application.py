@@ -78,6 +78,8 @@ class Application:
         self.claim = claim
         self._sockets = sockets  # that systemd listens on for us
         self._given: list[tuple[Sequence[socket.socket], bool]] = []  # what each listener begins to accept on
+        # The same of the admin address, the embedded registry and the takeover.
+        self._others: tuple[list[socket.socket], list[socket.socket], list[socket.socket]] = ([], [], [])
         self.departing: list[tuple[Listener, float]] = []  # listeners whose address is gone, and since when
         self._watches: dict[str, list[asyncio.Task[None]]] = {}  # by service
         self._end = asyncio.Event()
@@ -93,14 +95,14 @@ class Application:
         if claim is not None:
             await claim.begin()
         await self._find_sockets()
-        admin, registry, offer = self._others()
+        admin, registry, offer = self._others
         if self.offer is not None:
             await self.offer.bind(offer)
         if claim is None:
             await self._begin_admin(admin)
             self._begin_state()
         if self.registry is not None and (claim is None or not claim.offers("registry")):
-            await self.registry.start()
+            await self.registry.start(registry[0] if registry else None)
         for service in self.services.values():
             self.follow(service)
         self.catalogs.start(self._tasks)
@@ -126,9 +128,9 @@ class Application:
         if claim is not None:
             await claim.finish(self)
             for listener in self.listeners:
-                listener.lend(str(listener.bind) in claim.lent)
+                listener.lend(claim.lends("listener", str(listener.bind)))
             if self._admin is not None:
-                self._admin.lend(False)
+                self._admin.lend(claim.lends("admin", str(self._admin.bind)))
             self._begin_state()
             self.notifier.succeed(claim.watchdog)
             self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
@@ -138,37 +140,35 @@ class Application:
         self.reloader.begin()
 
     async def _find_sockets(self) -> None:
-        """Find the sockets that the listeners begin with: those handed over; the others bind their own.
+        """Find the sockets that we begin with: those handed over; for the others there will be new ones.
 
-        In a takeover they do so now: what is wrong with them shows before anything is asked of the process that runs.
-        Raises BindError.
+        In a takeover the listeners bind those now: what is wrong with them shows before anything is asked of the process
+        that runs. Raises BindError.
         """
-        binds, claim = [one.bind for one in self.listeners], self.claim
+        binds, claim, config = [one.bind for one in self.listeners], self.claim, self.config
+        admin = [config.admin.bind] if config.admin else []
+        registry = [config.registry.bind] if config.registry else []
         if claim is None:
             try:
-                given = await asyncio.to_thread(shared_out, binds, self._sockets)
+                given = await asyncio.to_thread(shared_out, [*binds, *admin, *registry], self._sockets)
             except ActivationError as error:
                 raise BindError(str(error)) from error
-            self._given = [(sockets, bool(sockets)) for sockets in given]
+            self._given = [(sockets, bool(sockets)) for sockets in given[: len(binds)]]
+            rest = given[len(binds) :]
+            self._others = (rest.pop(0) if admin else [], rest.pop(0) if registry else [], [])
             return
         for bind in binds:
             handed = claim.sockets_of("listener", str(bind))
             self._given.append((handed, bool(handed)))
+        self._others = (
+            [sock for bind in admin for sock in claim.sockets_of("admin", str(bind))],
+            [sock for bind in registry for sock in claim.sockets_of("registry", str(bind))],
+            claim.sockets_of("takeover", str(self.offer.path)) if self.offer else [],
+        )
         beside = claim.left("listener")
         for place, (sockets, _) in enumerate(self._given):
             if not sockets:
                 self._given[place] = await asyncio.to_thread(listen, binds[place], beside), False
-
-    def _others(self) -> tuple[list[socket.socket], list[socket.socket], list[socket.socket]]:
-        """Take what was handed over for the admin address, the embedded registry and the takeover."""
-        claim, config = self.claim, self.config
-        if claim is None:
-            return [], [], []
-        return (
-            claim.sockets_of("admin", str(config.admin.bind)) if config.admin else [],
-            claim.sockets_of("registry", self.registry.bind) if self.registry else [],
-            claim.sockets_of("takeover", str(self.offer.path)) if self.offer else [],
-        )
 
     async def _begin_admin(self, handed: list[socket.socket]) -> None:
         """Answer at the admin address, if there is to be one. Raises BindError."""
@@ -239,8 +239,8 @@ class Application:
         places = [
             Place("listener", str(listener.bind), listener.lent, list(listener.sockets)) for listener in self.listeners
         ]
-        if self._admin is not None and self.config.admin is not None:
-            places.append(Place("admin", str(self.config.admin.bind), False, list(self._admin.sockets)))
+        if self._admin is not None:
+            places.append(Place("admin", str(self._admin.bind), self._admin.lent, list(self._admin.sockets)))
         if self.registry is not None:
             places.append(Place("registry", self.registry.bind, False, self.registry.sockets))
         if self.offer is not None:

@@ -155,7 +155,7 @@ def shared_out(binds: Sequence[Bind], given: Sequence[socket.socket]) -> list[li
         shared.append(ours)
     if left:
         names = " and ".join(_shown(sock) for sock in left)
-        raise ActivationError(f"systemd listens on {names}, which no listener has for its bind")
+        raise ActivationError(f"systemd listens on {names}, which is the bind of no listener, admin or registry")
     return shared
 
 

@@ -110,10 +110,9 @@ class Claim:
                 return sockets
         return []
 
-    @property
-    def lent(self) -> set[str]:
-        """The addresses of listeners on which somebody else (systemd) listens too, whatever becomes of us."""
-        return {said.bind for said, _ in self._offered if said.role == "listener" and said.lent}
+    def lends(self, role: str, bind: str) -> bool:
+        """Tell whether somebody else (systemd) listens at an address too, whatever becomes of us."""
+        return any(said.lent and (said.role, said.bind) == (role, bind) for said, _ in self._offered)
 
     def left(self, role: str = "") -> list[socket.socket]:
         """Return the sockets that nobody has taken, of one role or of all."""

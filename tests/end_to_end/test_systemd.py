@@ -125,7 +125,7 @@ def test_sockets_are_known_by_their_addresses() -> None:
         ours, other = parse_bind(f"127.0.0.1:{port}"), parse_bind(f"127.0.0.1:{port + 1}")
         assert matches(ours, sock)
         assert shared_out([other, ours], [sock]) == [[], [sock]]
-        with pytest.raises(ActivationError, match=f"127.0.0.1:{port}, which no listener has"):
+        with pytest.raises(ActivationError, match=f"127.0.0.1:{port}, which is the bind of no listener"):
             shared_out([other], [sock])
 
 

@@ -322,20 +322,43 @@ async def test_from_one_address_to_all_and_any_port_stays_the_same(tmp_path: Pat
 
 async def test_what_systemd_listens_on_stays_systemds(tmp_path: Path) -> None:
     async with instance("a") as address, living() as places:
-        path = tmp_path / "web.sock"
-        config = configuration(address, listeners=[{"bind": f"unix:{path}"}])
-        with socket.socket(socket.AF_UNIX) as systemds:
-            systemds.bind(str(path))
-            systemds.listen()
-            handed = systemds.dup()
-            handed.setblocking(False)
-            old = await places.start(tmp_path, config, sockets=[handed]).begun()
+        path, admin = tmp_path / "web.sock", tmp_path / "admin.sock"
+        with (
+            socket.create_server(("127.0.0.1", 0)) as registry,
+            unix_server(path) as first,
+            unix_server(admin) as second,
+        ):
+            host, port = registry.getsockname()
+            config = configuration(
+                address,
+                listeners=[{"bind": f"unix:{path}"}],
+                admin={"bind": f"unix:{admin}"},
+                registry={"bind": f"{host}:{port}", "data_dir": str(tmp_path / "registry")},
+            )
+            handed = [sock.dup() for sock in (second, registry, first)]
+            for sock in handed:
+                sock.setblocking(False)
+            old = await places.start(tmp_path, config, sockets=handed).begun()
             new = await places.start(tmp_path, config, takes_over=True).begun()
             assert await old.life == 0
             assert new.application.listeners[0].lent
+            assert (await get(f"http://{host}:{port}/v1/catalog/services"))[0] == 200
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(admin))) as session,
+                session.get("http://x/readyz") as response,
+            ):
+                assert response.status == 200
             new.application.end()
             assert await new.life == 0
             assert path.is_socket()
+            assert admin.is_socket()
+
+
+def unix_server(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(path))
+    sock.listen()
+    return sock
 
 
 async def test_the_folder_of_the_state_goes_over(tmp_path: Path) -> None:
