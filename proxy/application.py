@@ -142,8 +142,8 @@ class Application:
     async def _find_sockets(self) -> None:
         """Find the sockets that we begin with: those handed over; for the others there will be new ones.
 
-        In a takeover the listeners bind those now: what is wrong with them shows before anything is asked of the process
-        that runs. Raises BindError.
+        In a takeover the listeners bind those now: what is wrong with them shows before anything is asked of the other
+        process. Raises BindError.
         """
         binds, claim, config = [one.bind for one in self.listeners], self.claim, self.config
         admin = [config.admin.bind] if config.admin else []
