@@ -227,12 +227,13 @@ async def test_a_folder_that_is_swapped_behind_links_is_seen(tmp_path: Path, mon
         put("..1", configuration(a, reload={"watch": True}))
         (tmp_path / "pointsman.yaml").symlink_to("..data/pointsman.yaml")
         async with at_work(tmp_path, None) as pointsman:
+            reloader = pointsman.application.reloader
             assert await pointsman.get() == (200, "a")
             for number, (address, name) in enumerate([(b, "b"), (a, "a")], 1):
                 put(f"..{number + 1}", configuration(address, reload={"watch": True}))
-                await until(lambda number=number: pointsman.application.reloader.counts["applied"] == number)
+                await until(lambda number=number: reloader.counts["applied"] == number)  # type: ignore[misc]
                 assert await pointsman.get() == (200, name)
-                assert not pointsman.application.reloader.counts["refused"]
+                assert not reloader.counts["refused"]
 
 
 async def test_who_asks_at_the_same_time_shares_a_reload(tmp_path: Path) -> None:
