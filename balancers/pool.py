@@ -444,7 +444,7 @@ def _said(error: Exception) -> str:
 
 def _moved(before: Instance, after: Instance) -> bool:
     """Tell whether an identity now stands for another process: nothing learned of the old address is true of it."""
-    return before.port != after.port or before.address != after.address
+    return (before.port, before.address, before.secure) != (after.port, after.address, after.secure)
 
 
 def _difference(before: Instance, after: Instance) -> str:

@@ -18,9 +18,12 @@ From the inside out:
 - `register`    the provider's side: what this process registers, and where
 - `provider`    a configuration that registers something and balances nothing
 - `balancing`   the keys of who gets how much, whatever the policy
+- `acme`        the keys of certificates that are got from an authority
 - `guards`      what stands before a listener or a route: lists of addresses, and the keys of the next three
 - `rate_limit`, `basic_auth`, `forward_auth`  the keys of each
 - `own_fields`  the headers that pointsman itself has the say on
+- `listener_tls` the keys of TLS to the clients of a listener
+- `upstream_tls` the keys of TLS to the instances of a service
 - `listener`, `route`, `service`, `health`  the keys of each
 - `reload`      when the file is read again
 - `takeover`    how a new process takes the place of a running one
@@ -28,6 +31,7 @@ From the inside out:
 - `mirror`      who gets copies of a route's requests
 - `conditions`, `own_answers`, `split`  what a route may want of a request, and what else than a service it may lead to
 - `expressions` regular expressions that nobody can make slow, and what is put together of their groups
+- `tcp`, `tcp_references`  the keys of a TCP listener, and what they say of services
 - `model`       the top of the file; `Config` is the root
 - `levels`      what holds for a request: the service over the listener over the top of the file
 - `schema`      the same as JSON schema, for editors and for `pointsman schema`

@@ -16,6 +16,7 @@ from config.source import read
 from config.units import show
 
 Check = Callable[[Mapping[str, Any]], Iterable[Problem]]
+CheckOfAll = Callable[[Config], Iterable[Problem]]
 
 
 def load(
@@ -24,12 +25,14 @@ def load(
     environ: Mapping[str, str] = os.environ,
     checks: Sequence[Check] = (),
     model: type[Config] | None = Config,
+    last: CheckOfAll | None = None,
 ) -> Config:
     """Read the configuration file at `path`; relative paths in it start at its folder.
 
     `checks` are asked about the plain data, whatever else is wrong with it, such as whether its balancers exist.
     `model` is what the whole must be: a Config, or one that may lack some of its keys. None: a Provider if it says what
-    to register and nothing of listeners, routes and services, else a Config.
+    to register and nothing of listeners, routes and services, else a Config. `last` is asked about the whole if nothing
+    else is wrong with it.
     Raises ConfigError with everything that is wrong.
     """
     try:
@@ -41,7 +44,9 @@ def load(
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(path), [Problem((), "not UTF-8; save the file in that encoding", line=line)]) from None
-    return parse(text, name=str(path), folder=path.absolute().parent, environ=environ, checks=checks, model=model)
+    return parse(
+        text, name=str(path), folder=path.absolute().parent, environ=environ, checks=checks, model=model, last=last
+    )
 
 
 def parse(
@@ -52,6 +57,7 @@ def parse(
     environ: Mapping[str, str] = os.environ,
     checks: Sequence[Check] = (),
     model: type[Config] | None = Config,
+    last: CheckOfAll | None = None,
 ) -> Config:
     """Read a configuration from text; errors call it `name`, relative paths in it start at `folder`.
 
@@ -72,6 +78,8 @@ def parse(
     problems += references.check(source.data, source.unresolved)
     for check in checks:
         problems += check(source.data)
+    if last is not None and config is not None and not problems:
+        problems += last(config)
     if config is None or problems:
         raise ConfigError(name, problems, source.lines)
     return config

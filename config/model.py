@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from config.acme import Acme
 from config.frozen import FrozenMapping, Model
 from config.listener import FORWARDED_TEXT, TRUSTED_PROXIES_TEXT, Forwarded, Listener
 from config.logs import AccessLog, Log
@@ -28,6 +29,7 @@ from config.route import Route
 from config.service import Service, Settings
 from config.split import Split
 from config.takeover import Takeover
+from config.tcp_references import all_tcp
 from config.texts import NotEmpty, ServiceName
 from config.together import repeated
 from config.traffic import (
@@ -86,11 +88,15 @@ class Admin(Model):
 
 
 def _or_catalogs(schema: dict[str, Any]) -> None:
-    """Say in the JSON schema that catalogs stand in for routes and services."""
+    """Say in the JSON schema that catalogs stand in for routes and services, and TCP listeners for routes."""
     own = {"routes", "services"}
     schema["required"] = [key for key in schema["required"] if key not in own]
     schema["if"] = {"required": ["catalogs"], "properties": {"catalogs": {"minItems": 1}}}
-    schema["else"] = {"required": sorted(own), "properties": {"routes": {"minItems": 1}}}
+    schema["else"] = {
+        "required": ["services"],
+        "if": {"properties": {"listeners": {"items": {"required": ["tcp"]}}}},
+        "else": {"required": ["routes"], "properties": {"routes": {"minItems": 1}}},
+    }
 
 
 class Config(Model):
@@ -104,7 +110,10 @@ class Config(Model):
         description="Registries whose own entries say which services and routes there are, beside those of this file. "
         "With one of them, routes and services may be left out.",
     )
-    routes: tuple[Route, ...] = Field(description="What becomes of which requests. The first route that matches wins.")
+    routes: tuple[Route, ...] = Field(
+        description="What becomes of which requests. The first route that matches wins. May be left out where every "
+        "listener has tcp."
+    )
     splits: FrozenMapping[ServiceName, Split] = Field(
         default_factory=dict,
         validate_default=True,
@@ -124,6 +133,10 @@ class Config(Model):
         alias="register",
         description="What this process registers while it runs, and takes out first when it is stopped: itself, or the "
         "process beside it. A mapping, or a list of them. Left out: nothing.",
+    )
+    acme: Acme | None = Field(
+        default=None,
+        description="The authority that listeners with tls.acme have their certificates from. Left out: none.",
     )
     admin: Admin | None = Field(default=None, description="The admin API and the metrics. Left out: there are none.")
     log: Log = Field(default=Log(), description="What is logged.")
@@ -167,15 +180,18 @@ class Config(Model):
     @model_validator(mode="before")
     @classmethod
     def _left_out(cls, value: Any) -> Any:
-        """With a catalog, take no routes and no services where none are given."""
+        """With a catalog, take no routes and no services where none are given; without HTTP, no routes."""
         if isinstance(value, Mapping) and value.get("catalogs"):
             return {"routes": (), "services": {}, **value}
+        if isinstance(value, Mapping) and all_tcp(value.get("listeners")):
+            return {"routes": (), **value}
         return value
 
     @field_validator("routes")
     @classmethod
     def _one_at_least(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
-        if not routes and info.data.get("catalogs") == ():
+        http = any(listener.tcp is None for listener in info.data.get("listeners", ()))
+        if not routes and info.data.get("catalogs") == () and http:
             raise PydanticCustomError("sentence", "must have at least one item")
         return routes
 

@@ -12,7 +12,7 @@ _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _OWN = re.compile(
     "connection|keep-alive|proxy-connection|proxy-authorization|proxy-authenticate|te|upgrade|transfer-encoding|"
     "content-length|expect|max-forwards|forwarded|x-forwarded-(?:for|proto|host|method|uri)|x-real-ip|x-request-id|"
-    "proxy|http2-settings|host|via"
+    "proxy|http2-settings|host|via|x-client-cert.*|client-cert.*"
 )
 
 

@@ -111,7 +111,7 @@ class Probe(Model):
     tcp: Literal[True] | None = Field(default=None, description="true: pass when a connection is accepted.")
     grpc: Annotated[str, AfterValidator(_grpc_service)] | None = Field(
         default=None,
-        description="Pass when this gRPC service is SERVING, by the protocol grpc.health.v1 without TLS; empty for the "
+        description="Pass when this gRPC service is SERVING, by the protocol grpc.health.v1; empty for the "
         "server as a whole.",
     )
     interval: Interval = Field(

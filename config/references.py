@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from config import tcp_references
+from config.acme import Acme
 from config.balancing import Override, Sticky
 from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
@@ -24,7 +26,8 @@ from config.route import CONDITIONS, GOALS, Rewrite, Route
 from config.service import Balancer
 from config.split import Split, SplitSticky
 from config.together import repeated
-from config.units import Bind, parse_address, parse_bind, show
+from config.units import Bind, parse_bind, parse_instance_address, show
+from config.upstream_tls import UpstreamTls
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
@@ -43,7 +46,10 @@ def check(data: Mapping[str, Any], unresolved: Collection[KeyPath] = ()) -> Iter
     for place, listener in enumerate(_list(data, "listeners")):
         yield from _header_rules(listener, ("listeners", place), unresolved)
     yield from _clashing_binds(data)
+    yield from tcp_references.check(data)
     yield from _state_nowhere(data, unresolved)
+    yield from _broken(Acme.rules, data, (), ("acme",), unresolved)
+    yield from _no_authority(data, unresolved)
     for name, service in _mapping(data, "services").items():
         yield from _neighbours(service, ("services", name), unresolved)
     for place, catalog in enumerate(_list(data, "catalogs")):
@@ -203,6 +209,15 @@ def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> 
         yield Problem(("takeover",), "needs a socket, or a state_dir in which it is: add one of them")
 
 
+def _no_authority(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
+    if data.get("acme") is not None or ("acme",) in unresolved:
+        return
+    for place, listener in enumerate(_list(data, "listeners")):
+        if _at(listener, ("tls", "acme")) is not None:
+            message = "does nothing without acme at the top of the file: add it, with terms_agreed: true"
+            yield Problem(("listeners", place, "tls", "acme"), message)
+
+
 def _neighbours(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     yield from _settings(service, path, unresolved)
     discovery, whole = _at(service, ("discovery",)), (*path, "discovery")
@@ -223,6 +238,7 @@ def _settings(service: Any, path: KeyPath, unresolved: Collection[KeyPath]) -> I
     yield from _broken(Probe.rules, service, path, ("health", "probe"), unresolved)
     yield from _broken(BodyWanted.rules, service, path, ("health", "probe", "body"), unresolved)
     yield from _broken(Sticky.rules, service, path, ("sticky",), unresolved)
+    yield from _broken(UpstreamTls.rules, service, path, ("tls",), unresolved)
     overrides = _at(service, ("overrides",))
     for place, override in enumerate(overrides if isinstance(overrides, list) else []):
         yield from _broken(Override.rules, override, (*path, "overrides", place), (), unresolved)
@@ -273,7 +289,7 @@ def _identity(instance: Any) -> str | None:
         if given is not None:
             return given if isinstance(given, str) and given else None
         instance = instance.get("address")
-    address = _read(parse_address, instance)
+    address = _read(parse_instance_address, instance)
     return str(address) if address else None
 
 

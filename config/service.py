@@ -1,7 +1,7 @@
 """The keys of a service: where its instances are found, and how requests are shared between them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -14,6 +14,7 @@ from config.header_rules import HasHeaderRules
 from config.health import Health
 from config.traffic import ServiceLimits, ServiceRetries, ServiceTimeouts
 from config.units import Duration, Share
+from config.upstream_tls import UpstreamTls
 
 
 class Balancer(Model):
@@ -87,6 +88,16 @@ class Settings(HasHeaderRules):
     )
     overrides: tuple[Override, ...] = Field(
         default=(), description="What is to count of some instances against what the registry says, in this order."
+    )
+    tls: UpstreamTls | None = Field(
+        default=None,
+        description="TLS to its instances; {} verifies them with the system's authorities. Left out: plain HTTP, but "
+        "to instances of which their registry says that they speak TLS.",
+    )
+    proxy_protocol: Literal["v1", "v2"] | None = Field(
+        default=None,
+        description="The PROXY header with the client's address that its instances get ahead of each connection: v1 or "
+        "v2. Connections to them are not kept then. Left out: none.",
     )
     health: Health = Field(default=Health(), description="How it is found out which instances work.")
     guard: Guard = Field(

@@ -138,12 +138,17 @@ def format_share(share: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an instance listens; `host` is a name, an IPv4 address, or an IPv6 address without brackets."""
+    """Where an instance listens; `host` is a name, an IPv4 address, or an IPv6 address without brackets.
+
+    For a unix socket it is `unix:` and its path, and the port is 0.
+    """
 
     host: str
     port: int
 
     def __str__(self) -> str:
+        if self.host.startswith("unix:"):
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -176,18 +181,31 @@ def parse_address(value: object) -> Address:
     return Address(host, port)
 
 
+def parse_instance_address(value: object) -> Address:
+    """Read what `parse_address` reads, or `unix:/path`."""
+    if isinstance(value, Address):
+        return value
+    if isinstance(value, str) and value.startswith("unix:"):
+        return Address(f"unix:{_unix_path(value)}", 0)
+    return parse_address(value)
+
+
+def _unix_path(value: str) -> str:
+    path = value.removeprefix("unix:")
+    if not path.startswith("/") or "\0" in path or len(path.encode(errors="replace")) > UNIX_PATH_MAX:
+        raise ValueError(
+            f"must be unix: and an absolute path of at most {UNIX_PATH_MAX} bytes, "
+            f"such as unix:/run/pointsman.sock, not {show(value)}"
+        )
+    return path
+
+
 def parse_bind(value: object) -> Bind:
     """Read `host:port`, `[ipv6]:port`, `:port` for all addresses, or `unix:/path`."""
     if isinstance(value, Bind):
         return value
     if isinstance(value, str) and value.startswith("unix:"):
-        path = value.removeprefix("unix:")
-        if not path.startswith("/") or "\0" in path or len(path.encode()) > UNIX_PATH_MAX:
-            raise ValueError(
-                f"must be unix: and an absolute path of at most {UNIX_PATH_MAX} bytes, "
-                f"such as unix:/run/pointsman.sock, not {show(value)}"
-            )
-        return Bind(path=path)
+        return Bind(path=_unix_path(value))
     return Bind(*_host_and_port(value, "127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/pointsman.sock"))
 
 
@@ -327,13 +345,13 @@ TcpBindText = Annotated[
 ]
 AddressText = Annotated[
     Address,
-    PlainValidator(parse_address),
+    PlainValidator(parse_instance_address),
     PlainSerializer(str, return_type=str),
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(?:\[[^\[\]]+\]|[^\[\]:]+):[0-9]{1,5}$",
-            "examples": ["10.0.0.5:8080", "app1.internal:8080", "[fd00::5]:8080"],
+            "pattern": r"^(?:unix:/.+|(?:\[[^\[\]]+\]|[^\[\]:]+):[0-9]{1,5})$",
+            "examples": ["10.0.0.5:8080", "app1.internal:8080", "[fd00::5]:8080", "unix:/run/app.sock"],
         }
     ),
 ]

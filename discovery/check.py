@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ import aiohttp
 from yarl import URL
 
 from discovery import body_match
+from discovery.dialing import DialConnector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from discovery.body_match import BodyMatch
+    from discovery.dialing import Dial
 
 # What speaks against this machine, not against the address: no descriptors, no memory.
 OURS = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
@@ -35,14 +38,14 @@ class Outcome:
     ours: bool = False
 
 
-async def tcp(host: str, port: int, timeout: float) -> Outcome:
-    """Pass when a connection is accepted within `timeout` seconds."""
+async def tcp(dial: Dial, timeout: float) -> Outcome:
+    """Pass when a connection is accepted, and TLS agreed on where it is to be, within `timeout` seconds."""
     try:
         async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port)
+            _, writer = await dial.streams()
     except TimeoutError:
         return Outcome(False, f"no connection within {timeout:g} s")
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         return unconnected(error)
     writer.close()
     return Outcome(True, "connected")
@@ -97,17 +100,24 @@ def _with_words(text: str, body: bytes) -> str:
     return f"{text}: {words}" if words else text
 
 
-def unconnected(error: OSError) -> Outcome:
+def unconnected(error: OSError | UnicodeError) -> Outcome:
     """Say that a connection failed, and of what."""
+    if isinstance(error, ssl.SSLError | UnicodeError):
+        return Outcome(False, f"connection failed: {error}")
     # asyncio puts its own words, with the address in them, where the system's should be.
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
     return Outcome(False, f"connection failed: {reason}", error.errno in OURS)
 
 
-def open_session() -> aiohttp.ClientSession:
-    """Make a session fit for checks: each try connects anew, and nothing of one answer colours the next."""
+def open_session(dial: Dial | None = None) -> aiohttp.ClientSession:
+    """Make a session fit for checks: each try connects anew, and nothing of one answer colours the next.
+
+    With a `dial` all of them lead there, whatever their URL says.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=10),
+        connector=DialConnector(dial)
+        if dial is not None
+        else aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=10),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None),

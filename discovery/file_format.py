@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from config.units import parse_address, show
+from config.units import parse_instance_address, show
 from discovery.instance import MAX_WEIGHT, NO_METADATA, Availability, Instance, one_line
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def read_instance(address: object, fields: Mapping[str, Any], draining: str) -> 
 
     `draining` is the reason given if it is one that says so. Raises ValueError when a field makes no sense.
     """
-    place = parse_address(address)
+    place = parse_instance_address(address)
     is_draining = _is_draining(fields.get("draining"))
     return Instance(
         id=_text(fields, "id") or str(place),

@@ -1,4 +1,4 @@
-"""Ask an instance for its health by gRPC's own protocol: `grpc.health.v1`, over HTTP/2 without TLS.
+"""Ask an instance for its health by gRPC's own protocol: `grpc.health.v1`, over HTTP/2.
 
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md says what is asked, PROTOCOL-HTTP2.md beside it how. Of
 protobuf two messages of one field each are needed, written and read here; the framing is h2's.
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from h2.events import Event
 
+    from discovery.dialing import Dial
+
 _MOST = 16 * 1024  # bytes of a response; a HealthCheckResponse has two
 _SHOWN = 200  # characters of a server's own words
 _SERVING = 1
@@ -53,18 +55,18 @@ class MalformedError(Exception):
     """A response that makes no sense; the text says why."""
 
 
-async def check(host: str, port: int, service: str, timeout: float, authority: str) -> Outcome:
+async def check(dial: Dial, service: str, timeout: float, authority: str) -> Outcome:
     """Pass when `service` is SERVING, or with "" the server as a whole, by an answer within `timeout` seconds."""
     try:
         async with asyncio.timeout(timeout):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await dial.streams()
             try:
-                return await _ask(reader, writer, Call(service, timeout, authority))
+                return await _ask(reader, writer, Call(service, timeout, authority, secure=dial.tls is not None))
             finally:
                 writer.close()
     except TimeoutError:
         return Outcome(False, f"no answer within {timeout:g} s")
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         return unconnected(error)
 
 
@@ -92,7 +94,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call:
 class Call:
     """One call of `grpc.health.v1.Health/Check`, which does no I/O."""
 
-    def __init__(self, service: str, timeout: float, authority: str) -> None:
+    def __init__(self, service: str, timeout: float, authority: str, *, secure: bool = False) -> None:
         self.answered = False  # something came that is HTTP/2
         self._connection = H2Connection(H2Configuration(client_side=True, header_encoding="latin-1"))
         self._headers: dict[str, str] = {}  # of the response, and its trailers
@@ -102,7 +104,7 @@ class Call:
             1,
             [
                 (":method", "POST"),
-                (":scheme", "http"),
+                (":scheme", "https" if secure else "http"),
                 (":path", "/grpc.health.v1.Health/Check"),
                 (":authority", authority),
                 ("te", "trailers"),

@@ -46,7 +46,8 @@ class Instance:
     `id` is its identity: two snapshots that hold the same `id` speak of the same instance, and what was learned of it
     is kept. `weight` is relative to the other instances of the service; 0 means no new requests. Instances of a higher
     `priority` number get requests only as long as too few of those before them are healthy.
-    `reason` says, in the registry's words, why an instance that is not UP is not.
+    `reason` says, in the registry's words, why an instance that is not UP is not. `secure` is true where the registry
+    says that TLS is spoken at the port. An `address` that begins with unix: is the path of a socket; then `port` is 0.
     """
 
     id: str
@@ -59,10 +60,18 @@ class Instance:
     metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
     availability: Availability = Availability.UP
     reason: str = ""
+    secure: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path of its unix socket; "" for an instance that is reached by TCP."""
+        return self.address.removeprefix("unix:") if self.address.startswith("unix:") else ""
 
     @property
     def authority(self) -> str:
-        """`host:port`, with brackets around an IPv6 address."""
+        """`host:port`, with brackets around an IPv6 address, or `unix:/path`."""
+        if self.path:
+            return self.address
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
     def __repr__(self) -> str:

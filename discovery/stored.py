@@ -159,6 +159,7 @@ def _written(instance: Instance) -> dict[str, Any]:
         "metadata": dict(instance.metadata),
         "availability": instance.availability.value,
         "reason": instance.reason,
+        **({"secure": True} if instance.secure else {}),
     }
 
 
@@ -174,6 +175,7 @@ def _read(value: dict[str, Any]) -> Instance:
         metadata={_text(key): _text(item) for key, item in value["metadata"].items()},
         availability=Availability(value["availability"]),
         reason=_text(value["reason"]),
+        secure=value.get("secure") is True,
     )
 
 

@@ -3,9 +3,12 @@
 A request, in the order in which it passes:
 
     listener.py      a bound address and its clients          http/           the data path, byte for byte
+    tls/             TLS to the clients, and to instances
+    proxied.py       PROXY headers of clients         proxy_protocol.py   as bytes
     routes.py        from a request to its service            counters.py     plain integers of the hot path
     path_index.py    the routes of one host                   paths.py        a path as routes compare it
     conditions.py    what else routes look at                 splits.py       requests shared between services
+    listening.py     what every listener does                 tcp/            raw connections
 
 Around it:
 

@@ -14,8 +14,11 @@ from prometheus_client import exposition
 from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
+from proxy.admin_tcp import raw_routes
 from proxy.metrics import Collector
 from proxy.sockets import listen, remove_socket
+from proxy.tls.acme.sight import acme_shown
+from proxy.tls.showing import certificates_of
 
 if TYPE_CHECKING:
     import socket
@@ -63,6 +66,8 @@ class Admin:
                 web.post("/api/v1/services/{name}/accept", self._accept),
                 web.get("/api/v1/routes", self._routes),
                 web.get("/api/v1/catalogs", self._catalogs),
+                web.get("/api/v1/certificates", self._certificates),
+                web.get("/api/v1/acme", self._acme),
                 web.get("/api/v1/events", self._events),
                 *Changes(application).routes(),
                 *Splits(application.splits, application.journal.record).routes(),
@@ -81,7 +86,7 @@ class Admin:
         """Answer, on sockets that listen already or on its own. Raises BindError."""
         await self._runner.setup()
         try:
-            self.sockets = sockets or await asyncio.to_thread(listen, self.bind, (), "the admin address ")
+            self.sockets = sockets or await asyncio.to_thread(listen, self.bind, None, (), "the admin address ")
             for sock in self.sockets:
                 await web.SockSite(self._runner, sock, backlog=_BACKLOG).start()
         except OSError:
@@ -167,7 +172,8 @@ class Admin:
 
     async def _routes(self, request: web.Request) -> web.Response:
         """List the routes in the order in which they are tried."""
-        return await _json({"routes": [_route(entry) for entry in self._application.catalogs.entries]})
+        tcp = [route for listener in self._application.listeners for route in raw_routes(listener)]
+        return await _json({"routes": [_route(entry) for entry in self._application.catalogs.entries], "tcp": tcp})
 
     async def _catalogs(self, request: web.Request) -> web.Response:
         """List the catalogs, each with what came of it."""
@@ -181,6 +187,12 @@ class Admin:
                 ],
             }
         )
+
+    async def _certificates(self, request: web.Request) -> web.Response:
+        return await _json({"certificates": list(certificates_of(self._application.listeners, time.time()))})
+
+    async def _acme(self, request: web.Request) -> web.Response:
+        return await _json(acme_shown(self._application.renewals))
 
     async def _events(self, request: web.Request) -> web.Response:
         """List events, oldest first. `since`: only those after this number; `service`: only of this one; `limit`."""

@@ -7,9 +7,11 @@ import logging
 import signal
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.admin import Admin
+from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import make_catalogs
 from proxy.assemble.guards import Guards
 from proxy.assemble.listeners import access_log, make_listeners
@@ -24,6 +26,7 @@ from proxy.systemd import ActivationError, Notifier, shared_out
 from proxy.takeover.offer import Offer
 from proxy.takeover.places import Place, socket_path
 from proxy.tasks import Tasks
+from proxy.tls.certificates import watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from proxy.prober import Prober
     from proxy.service import Service
     from proxy.takeover.claim import Claim
+    from proxy.tcp.listener import TcpListener
+    from proxy.tls.acme.renewals import Renewals
+    from proxy.tls.certificates import Certificates
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +71,7 @@ class Application:
         self.state = state_folder(config)
         self.services = make_services(config, self.journal, self.state)
         self.access_log = access_log(config)
+        self.renewals = make_renewals(config, self.journal)
         self.splits = make_splits(config, self.services)
         self.guards = Guards(self.services)
         self.listeners = make_listeners(config, self.services, self.access_log, self.splits, self.guards)
@@ -80,7 +87,10 @@ class Application:
         self._given: list[tuple[Sequence[socket.socket], bool]] = []  # what each listener begins to accept on
         # The same of the admin address, the embedded registry and the takeover.
         self._others: tuple[list[socket.socket], list[socket.socket], list[socket.socket]] = ([], [], [])
-        self.departing: list[tuple[Listener, float]] = []  # listeners whose address is gone, and since when
+        self.departing: list[
+            tuple[Listener | TcpListener, float]
+        ] = []  # listeners whose address is gone, and since when
+        self._renewing: asyncio.Task[None] | None = None
         self._watches: dict[str, list[asyncio.Task[None]]] = {}  # by service
         self._end = asyncio.Event()
         self._now = asyncio.Event()
@@ -123,17 +133,20 @@ class Application:
             else:
                 await listener.start()
             _log.info("listening on %s", listener.address)
+            self.attend(listener)
+        self._tasks.start(watch(self._certificates), "the watch of certificates")
         self.follow_users()
         self.registrations.start(self._tasks)
         if claim is not None:
             await claim.finish(self)
             for listener in self.listeners:
-                listener.lend(claim.lends("listener", str(listener.bind)))
+                listener.lent = claim.lends("listener", str(listener.bind))
             if self._admin is not None:
                 self._admin.lend(claim.lends("admin", str(self._admin.bind)))
             self._begin_state()
             self.notifier.succeed(claim.watchdog)
             self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
+        self._renew_certificates()
         if self.offer is not None:
             self.offer.start()
         self._tasks.start(self.reloader.watch(), "the watch of the configuration")
@@ -168,7 +181,10 @@ class Application:
         beside = claim.left("listener")
         for place, (sockets, _) in enumerate(self._given):
             if not sockets:
-                self._given[place] = await asyncio.to_thread(listen, binds[place], beside), False
+                self._given[place] = (
+                    await asyncio.to_thread(listen, binds[place], self.listeners[place].options.mode, beside),
+                    False,
+                )
 
     async def _begin_admin(self, handed: list[socket.socket]) -> None:
         """Answer at the admin address, if there is to be one. Raises BindError."""
@@ -255,13 +271,15 @@ class Application:
         if self._writing is not None:
             self._writing.cancel()
             self.state = None
+        if self._renewing is not None:
+            self._renewing.cancel()
         self.registrations.give_up(registered)
         if self.registry is not None:
             self.registry.forget()
         gone = {id(sock) for place in taken for sock in place.sockets}
         for listener in self.listeners:
             if listener.sockets and id(listener.sockets[0]) in gone:
-                listener.lend(True)
+                listener.lent = True
                 listener.drain()
         if self._admin is not None and any(place.role == "admin" for place in taken):
             self._admin.lend(True)
@@ -303,6 +321,25 @@ class Application:
         if self.registry is not None and not self.ending:
             self._tasks.start(self.registry.go_on(), "the embedded registry")
 
+    def attend(self, listener: Listener | TcpListener) -> None:
+        """Have the journal told what becomes of a listener's certificates."""
+        if listener.certificates is not None:
+            listener.certificates.tell = partial(self._certificate, str(listener.bind))
+
+    def change_renewals(self, renewals: Renewals | None) -> None:
+        """Get other certificates from an authority, or from another one, or none, from now on."""
+        if renewals is not None and self.renewals is not None:
+            renewals.follow(self.renewals)
+        self.renewals = renewals
+        self._renew_certificates()
+
+    def _renew_certificates(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        self._renewing = None
+        if self.renewals is not None:
+            self._renewing = self._tasks.start(self.renewals.run(), "the renewal of certificates")
+
     def end_prober(self, prober: Prober, name: str) -> None:
         """Wait until the probes have ended that a service has no more."""
         self._tasks.start(prober.stop(), f"the end of the probes of {name}")
@@ -315,7 +352,7 @@ class Application:
         if before is not None:
             self._tasks.start(asyncio.to_thread(before.writer.close, _CLOSING), "the end of the access log before")
 
-    def let_go(self, listener: Listener) -> None:
+    def let_go(self, listener: Listener | TcpListener) -> None:
         """Have a listener accept nobody any more, and its clients leave within `drain_timeout`."""
         listener.drain()
         self.departing.append((listener, time.monotonic()))
@@ -395,6 +432,12 @@ class Application:
             f"catalog {catalog.name}: {reason}" for catalog in self.catalogs.catalogs if (reason := catalog.unready())
         ]
         return reasons
+
+    def _certificates(self) -> list[Certificates]:
+        return [one.certificates for one in self.listeners if one.certificates is not None]
+
+    def _certificate(self, listener: str, kind: str, reason: str) -> None:
+        self.journal.record(f"listener {listener}", kind, "", reason)
 
     def _own_port(self) -> int:
         given = self._given[0][0] if self._given else []

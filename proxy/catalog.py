@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from discovery.keeper import Keeper
     from proxy.service import Service
     from proxy.tasks import Tasks
+    from proxy.tls.instances import InstanceTls
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +75,10 @@ class Catalog:
         read: Callable[[str, Instance], Reading],
         changed: Callable[[], None],
         journal: Callable[[str, str], None],
+        tls: InstanceTls | None = None,
     ) -> None:
         self.name = name
+        self.tls = tls  # to the instances of all its services
         self.last_answer: float | None = None
         self.index = ""
         self.error = ""

@@ -22,6 +22,7 @@ from config.units import Bind, parse_bind
 from proxy import demo as demonstration
 from proxy import logs
 from proxy.application import Application
+from proxy.assemble.files import check_files
 from proxy.commands.discover import discover
 from proxy.commands.drain import drain
 from proxy.commands.register import register
@@ -117,8 +118,8 @@ def claim_of(config: Config, path: str) -> Claim:
 @main.command()
 @click.option("-c", "--config", "file", type=FILE, required=True, help="The configuration file.")
 def validate(file: Path) -> None:
-    """Say everything that is wrong with a configuration file."""
-    config = load_config(file, model=None)
+    """Say everything that is wrong with a configuration file, and with the files of TLS and of users that it names."""
+    config = load_config(file, model=None, last=check_files)
     parts = [_count(len(config.listeners), "listener"), _count(len(config.services), "service")]
     if config.registered:
         parts.append(_count(len(config.registered), "registration"))

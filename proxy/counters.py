@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.tcp.counts import ServiceCounts
 
 # Upper bounds in seconds: what a proxy on the same network sees, up to what a person still waits for.
 LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -19,6 +23,7 @@ class Traffic:
         "in_flight",
         "latency",
         "latency_sum",
+        "raw",
         "retries",
         "tunnel_bytes_in",
         "tunnel_bytes_out",
@@ -36,11 +41,13 @@ class Traffic:
         self.abandoned = 0  # the client left before its response was whole
         self.broken = 0  # the response broke off in its middle
         self.retries = 0
+        self.raw: ServiceCounts | None = None  # of raw connections, where a listener has some for the service
 
     @property
     def requests(self) -> int:
-        """How many requests there were so far, those under way included."""
-        return self.in_flight + sum(self.by_class) + self.abandoned + self.broken
+        """How many requests and raw connections there were so far, those under way included."""
+        ended = self.raw.ended if self.raw is not None else 0
+        return self.in_flight + sum(self.by_class) + self.abandoned + self.broken + ended
 
     def ended(self, status: int, seconds: float) -> None:
         """Count an exchange whose response was whole."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _log = logging.getLogger("pointsman.events")
 
 SIZE = 2000  # events kept
-_WARNINGS = frozenset(["ejected", "panic", "unbalanced"])
+_WARNINGS = frozenset(["certificate_failed", "certificate_refused", "ejected", "panic", "unbalanced"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
 from proxy.reloading import REFUSED
 from proxy.takeover.metrics import takeover_metrics
+from proxy.tcp.metrics import raw_connections
+from proxy.tls.acme.sight import acme_metrics
+from proxy.tls.showing import tls_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +49,11 @@ class Collector(CollectorBase):
             value={"version": version("pointsman"), "python": platform.python_version()},
         )
         yield from self._traffic()
+        yield from raw_connections(self._application.services)
         yield from self._listeners()
         yield from self._splits()
         yield from self._access_log()
+        yield from acme_metrics(self._application.renewals)
         yield from self._endpoints()
         yield from self._discovery()
         yield from self._catalogs()
@@ -137,6 +142,9 @@ class Collector(CollectorBase):
         overflowed = CounterMetricFamily(
             "pointsman_downstream_connections_refused", "Clients that were one too many.", labels=["listener"]
         )
+        headers = CounterMetricFamily(
+            "pointsman_proxy_headers", "PROXY headers, by what became of them.", labels=["listener", "result"]
+        )
         paused = CounterMetricFamily(
             "pointsman_accept_pauses",
             "How often accepting paused for want of file descriptors.",
@@ -151,7 +159,11 @@ class Collector(CollectorBase):
                 answered.add_metric([*labels, f"{digit}xx"], listener.answered[digit])
             overflowed.add_metric(labels, listener.overflowed)
             paused.add_metric(labels, listener.exhausted)
-        yield from (open_, accepted, refused, answered, overflowed, paused)
+            if listener.proxied is not None:
+                for result, count in listener.proxied.results.items():
+                    headers.add_metric([*labels, result], count)
+        yield from (open_, accepted, refused, answered, overflowed, headers, paused)
+        yield from tls_metrics(self._application.listeners, time.time())
 
     def _splits(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

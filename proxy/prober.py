@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from discovery import check, grpc_health
+from proxy.http.way import probing
 from proxy.probe_pace import Intervals, Pace
 from proxy.tasks import Tasks
+from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from balancers.pool import Change, Pool
     from discovery.body_match import BodyMatch
     from discovery.instance import Instance
+    from proxy.proxy_protocol import Version
+    from proxy.tls.instances import InstanceTls
 
 _AT_ONCE = 256  # probes of one service under way; ten thousand instances found at once are not all probed at once
 
@@ -48,8 +52,16 @@ class ProbeOptions:
 class Prober:
     """One task an endpoint, from the moment it joins the pool until it leaves; other changes do not disturb it."""
 
-    def __init__(self, options: ProbeOptions, random: Random) -> None:
+    def __init__(
+        self,
+        options: ProbeOptions,
+        random: Random,
+        tls: InstanceTls | None = None,
+        proxy_protocol: Version | None = None,
+    ) -> None:
         self._options = options
+        self._tls = tls
+        self._proxy_protocol: Version | None = proxy_protocol
         self._pace = Pace(options.intervals, random)
         self._tasks = Tasks()
         self._running: dict[Endpoint, asyncio.Task[None]] = {}
@@ -128,17 +140,28 @@ class Prober:
     async def _check(self, instance: Instance) -> check.Outcome:
         options = self._options
         port = options.port or instance.port
-        address = instance.address
+        authority = "localhost" if instance.path else _authority(instance.address, port)
+        protocol = "h2" if options.grpc is not None else "http/1.1"
+        try:
+            dial = await probing(instance, port, self._tls, self._proxy_protocol, protocol)
+        except CertificateError as error:
+            return check.Outcome(False, str(error))
         if options.grpc is not None:
-            authority = options.host or _authority(address, port)
-            return await grpc_health.check(address, port, options.grpc, options.timeout, authority)
+            return await grpc_health.check(dial, options.grpc, options.timeout, options.host or authority)
         if not options.path:
-            return await check.tcp(address, port, options.timeout)
+            return await check.tcp(dial, options.timeout)
+        url = f"http://{authority}{options.path}"
+        if not dial.is_plain:
+            async with check.open_session(dial) as session:
+                return await self._ask(session, url)
         if self._session is None:
             self._session = check.open_session()
-        url = f"http://{_authority(address, port)}{options.path}"
+        return await self._ask(self._session, url)
+
+    async def _ask(self, session: aiohttp.ClientSession, url: str) -> check.Outcome:
+        options = self._options
         return await check.http(
-            self._session,
+            session,
             url,
             options.timeout,
             options.expects,

@@ -23,17 +23,26 @@ _MOST = 1000  # files
 # The path and the digest of each such file, by the place of the key that names it.
 Files = dict[KeyPath, tuple[str, str]]
 
-_NOT_READ = ("access_log", "state_dir", "registry", "takeover")  # keys whose path is for us to write to
+# Keys whose path is for us to write to, or read each time.
+_NOT_READ = ("access_log", "state_dir", "registry", "acme", "takeover")
 
 
 def files_of(config: Config) -> dict[KeyPath, Path]:
     """Return the paths that a configuration names and that somebody reads who does not follow them by himself."""
     found: dict[KeyPath, Path] = {}
     for place, path in _paths(config, ()):
-        followed = len(place) > 1 and place[0] == "services" and place[-1] == "file" and "discovery" in place
-        if place[0] not in _NOT_READ and not followed and len(found) < _MOST:
+        if place[0] not in _NOT_READ and not _is_followed(place) and len(found) < _MOST:
             found[place] = path
     return found
+
+
+def _is_followed(place: KeyPath) -> bool:
+    """Tell whether a file is followed by whoever reads it: instances in files, users, certificates."""
+    if place[0] in ("listeners", "routes", "acme"):
+        return True
+    return place[0] in ("services", "catalogs") and (
+        "tls" in place[2:4] or (place[-1] == "file" and "discovery" in place)
+    )
 
 
 def digests(paths: Mapping[KeyPath, Path]) -> Files:

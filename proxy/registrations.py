@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from discovery import check
+from discovery.dialing import Dial
 from discovery.instance import Instance
 from discovery.registration import Registration
 from proxy import registrars
@@ -129,7 +130,7 @@ def _check(wanted: Register, port: int) -> Callable[[], Awaitable[check.Outcome]
     loopback = "::1" if ":" in (wanted.address or "") else "127.0.0.1"
     host, port = probe.address or loopback, probe.port or port
     if not probe.http:
-        return functools.partial(check.tcp, host, port, probe.timeout)
+        return functools.partial(check.tcp, Dial(host, port), probe.timeout)
     headers = {"User-Agent": "pointsman-probe"} | ({"Host": probe.host} if probe.host else {})
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{probe.http}"
 

@@ -10,14 +10,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.assemble.acme import domains_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from config.errors import KeyPath
     from config.frozen import Model
+    from config.listener import Listener
     from config.model import Config
     from config.units import Bind
     from proxy.referred import Files
+
+Speech = tuple["Bind", bool, bool]  # an address, whether TLS is spoken there, and whether all else is left as it is
 
 # The parts of a service that are made anew, each by itself.
 FEED = "feed"  # its keepers; the set in force stays until they have answered
@@ -45,6 +50,8 @@ SERVICE: dict[str, frozenset[str]] = {
     "retries": frozenset([TERMS]),
     "request_headers": frozenset([TERMS]),
     "response_headers": frozenset([TERMS]),
+    "tls": frozenset([CONNECTIONS, PROBES]),
+    "proxy_protocol": frozenset([CONNECTIONS, PROBES]),
 }
 EVERYTHING = frozenset([FEED, POOL, BALANCER, PROBES, CONNECTIONS, TERMS])  # for a key that is not in the table
 
@@ -62,6 +69,10 @@ LISTENER: dict[str, str] = dict.fromkeys(
         "allow",
         "deny",
         "rate_limit",
+        "tls",
+        "proxy_protocol",
+        "mode",
+        "tcp",
     ),
     LIVE,
 )
@@ -89,9 +100,12 @@ TOP: dict[str, str] = {
     "drain_timeout": LIVE,
     "takeover": RESTART,
     "reload": LIVE,
+    "acme": LIVE,
 }
 _OF_ALL_SERVICES = ("timeouts", "limits", "retries", "ready_from_state")
-_OF_ALL_LISTENERS = ("timeouts", "limits", "retries", "trusted_proxies", "forwarded", "request_id", "access_log")
+_OF_ALL_LISTENERS = (
+    "timeouts", "limits", "retries", "trusted_proxies", "forwarded", "request_id", "access_log", "acme",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +131,7 @@ class Plan:
     access_log: bool
     log: bool
     catalogs: bool
+    acme: bool
 
     @property
     def is_empty(self) -> bool:
@@ -130,7 +145,7 @@ def plan_of(before: Config, after: Config, files_before: Files | None = None, fi
     top = {_as_written(key) for key in _different(before, after)}
     refilled = {path for path in old.keys() & new.keys() if old[path] != new[path]}
     touched = {str(path[0]) for path in refilled}
-    kept, bound, unbound = _paired([one.bind for one in before.listeners], [one.bind for one in after.listeners])
+    kept, bound, unbound = _paired(*([_speech(one) for one in config.listeners] for config in (before, after)))
     of_all = bool(top.intersection(_OF_ALL_LISTENERS))
     renewed = frozenset(
         there
@@ -153,6 +168,7 @@ def plan_of(before: Config, after: Config, files_before: Files | None = None, fi
         access_log="access_log" in top,
         log="log" in top,
         catalogs=bool(top.intersection(_OF_ALL_SERVICES)),
+        acme="acme" in top or domains_of(before) != domains_of(after),
     )
 
 
@@ -160,12 +176,17 @@ def _as_written(key: str) -> str:
     return "register" if key == "to_register" else key
 
 
+def _speech(listener: Listener) -> Speech:
+    """Return what a listener is known by: who is connected to it would not understand another one."""
+    return listener.bind, listener.tls is not None, listener.tcp is not None
+
+
 def _paired(
-    before: list[Bind], after: list[Bind]
+    before: list[Speech], after: list[Speech]
 ) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...], tuple[int, ...]]:
     """Pair the listeners of the same address; of several that asked for any port the first with the first."""
-    places: dict[tuple[Bind, int], int] = {}
-    seen: Counter[Bind] = Counter()
+    places: dict[tuple[Speech, int], int] = {}
+    seen: Counter[Speech] = Counter()
     for place, bind in enumerate(before):
         places[bind, seen[bind]] = place
         seen[bind] += 1

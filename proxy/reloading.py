@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING
 from config.units import format_duration
 from discovery.registry import RegistryError
 from proxy import logs
+from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import renew_catalogs
 from proxy.assemble.listeners import AccessLogError, access_log, make_listener
 from proxy.assemble.routes import make_splits, own_routes
-from proxy.assemble.services import feed_of, unfed_service
+from proxy.assemble.services import feed_of, instance_tls, unfed_service
 from proxy.config_file import UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.http.heads import ResponseReader
 from proxy.reload import FEED, plan_of
 from proxy.settings import StickyKeyError, head_limits_of
 from proxy.sockets import BindError, listen
+from proxy.tls.acme.renewals import AcmeError
+from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     import socket
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from proxy.reload import Plan
     from proxy.service import Feed, Service
     from proxy.splits import Split
+    from proxy.tcp.listener import TcpListener
+    from proxy.tls.acme.renewals import Renewals
 
 _log = logging.getLogger(__name__)
 
@@ -80,10 +85,13 @@ class _Prepared:
     """What was made, and is not at work yet."""
 
     log: AccessLog | None = None
+    renewals: Renewals | None = None
     made: dict[str, Service] = field(default_factory=dict)  # those new, and what those changed adopt
     feeds: dict[str, Feed] = field(default_factory=dict)
     splits: dict[str, Split] = field(default_factory=dict)
-    listeners: dict[int, Listener] = field(default_factory=dict)  # by place: those new, and what the others adopt
+    listeners: dict[int, Listener | TcpListener] = field(
+        default_factory=dict
+    )  # by place: those new, and what the others adopt
     sockets: dict[int, list[socket.socket]] = field(default_factory=dict)
 
 
@@ -243,6 +251,8 @@ class Reloader:
                 prepared.log = access_log(config)
                 if prepared.log is not None:
                     undo.callback(prepared.log.writer.close, 0.0)
+            if plan.acme:
+                prepared.renewals = await asyncio.to_thread(make_renewals, config, application.journal)
             self._make_services(plan, config, prepared)
             await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}
@@ -250,16 +260,19 @@ class Reloader:
             undo.callback(application.guards.prune, application.config)
             routes = own_routes(config, services, prepared.splits, application.guards)
             for place in (*plan.renewed, *plan.bound):
-                wanted = config.listeners[place]
-                prepared.listeners[place] = make_listener(config, wanted, routes, prepared.log, application.guards)
+                prepared.listeners[place] = make_listener(
+                    config, place, routes, services, prepared.log, application.guards
+                )
             beside = [sock for place in plan.unbound for sock in application.listeners[place].sockets]
             for place in plan.bound:
                 async with asyncio.timeout(PATIENCE):
-                    bound = await asyncio.to_thread(listen, config.listeners[place].bind, beside)
+                    listener = prepared.listeners[place]
+                    bound = await asyncio.to_thread(listen, listener.bind, listener.options.mode, beside)
                 undo.callback(_close, bound)
                 prepared.sockets[place] = bound
         except (
-            BindError, AccessLogError, StickyKeyError, UsersFileError, RegistryError, OSError, ValueError
+            BindError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError, RegistryError,
+            OSError, ValueError,
         ) as error:  # fmt: skip
             raise RefusedError(500, str(error) or type(error).__name__) from error
         return prepared
@@ -287,7 +300,9 @@ class Reloader:
         parts = dict(plan.changed)
         for name in (*plan.made, *parts):
             wanted = config.services[name]
-            service = prepared.made[name] = unfed_service(name, wanted, config, reader, application.journal)
+            service = prepared.made[name] = unfed_service(
+                name, wanted, config, reader, application.journal, instance_tls(wanted, f"services.{name}.tls")
+            )
             if name not in parts:
                 prepared.feeds[name] = feed_of(service, wanted, application.journal, application.state)
             elif FEED in parts[name]:
@@ -310,6 +325,8 @@ class Reloader:
         )  # fmt: skip
         application.guards.prune(config)
         application.follow_users()
+        if plan.acme:
+            application.change_renewals(prepared.renewals)
         if plan.access_log:
             application.change_access_log(prepared.log)
         for listener in gone:
@@ -346,18 +363,24 @@ class Reloader:
         splits.clear()
         splits.update(prepared.splits)
 
-    def _change_listeners(self, plan: Plan, config: Config, prepared: _Prepared) -> list[Listener]:
+    def _change_listeners(self, plan: Plan, config: Config, prepared: _Prepared) -> list[Listener | TcpListener]:
         application = self._application
         before = list(application.listeners)
-        after: dict[int, Listener] = {there: before[here] for here, there in plan.kept}
+        after = {there: before[here] for here, there in plan.kept}
         for place in plan.renewed:
-            after[place].adopt(prepared.listeners[place])
+            after[place].adopt(prepared.listeners[place])  # type: ignore[arg-type]  # both are of one kind
+        gone = [before[place] for place in plan.unbound]
         for place in plan.bound:
             listener = after[place] = prepared.listeners[place]
-            listener.accept(prepared.sockets[place])
+            heirs = [one for one in gone if one.bind == listener.bind and (one.bind.path or one.bind.port)]
+            listener.accept(prepared.sockets[place], lent=any(one.lent for one in heirs))
+            for one in heirs:
+                one.lent = True  # it speaks otherwise on the same sockets
             _log.info("listening on %s", listener.address)
         application.listeners[:] = [after[place] for place in range(len(config.listeners))]
-        return [before[place] for place in plan.unbound]
+        for place in (*plan.renewed, *plan.bound):
+            application.attend(after[place])
+        return gone
 
     def _tell(self, outcome: Outcome) -> None:
         journal = self._application.journal

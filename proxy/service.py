@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from balancers.overrides import apply, weigh
@@ -147,10 +147,10 @@ class Service:
         self.balancer, self.retries = other.balancer, other.retries
         self.panic_header, self.ready_from_state = other.panic_header, other.ready_from_state
         self.budget.adopt(other.budget)
-        self._options = other._options
+        self._options = _of_same_tls(other._options, self._options)
         for endpoint, connections in list(self.connections.items()):
-            if "connections" in parts or not connections.follow(other._options):
-                self.connections[endpoint] = Connections(endpoint.instance, other._options)
+            if "connections" in parts or not connections.follow(self._options):
+                self.connections[endpoint] = Connections(endpoint.instance, self._options)
                 connections.close()
         ended = None
         if "probes" in parts:
@@ -292,3 +292,10 @@ class Service:
         self.copies.abort()
         for connections in self.connections.values():
             connections.close()
+
+
+def _of_same_tls(options: UpstreamOptions, before: UpstreamOptions) -> UpstreamOptions:
+    """Return options with what TLS has loaded already, where it is to do the same."""
+    if options.tls is not None and before.tls is not None and options.tls.options == before.tls.options:
+        return replace(options, tls=before.tls)
+    return options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -20,8 +21,12 @@ class BindError(OSError):
     """An address cannot be listened on; the text says which, and why."""
 
 
-def listen(bind: Bind, beside: Sequence[socket.socket] = (), what: str = "") -> list[socket.socket]:
-    """Listen on all addresses that `bind` stands for; `what` is said before them. Raises BindError.
+def listen(
+    bind: Bind, mode: int | None = None, beside: Sequence[socket.socket] = (), what: str = ""
+) -> list[socket.socket]:
+    """Listen on all addresses that `bind` stands for; `mode` is for a unix socket's file. Raises BindError.
+
+    `what` is said before them in the error.
 
     `beside` are sockets of ours that listen on some of the same addresses, or that are in the way of them. A socket of
     the very same address is shared (by a duplicate), so that no client in its queue is lost. One that has a part of the
@@ -29,7 +34,15 @@ def listen(bind: Bind, beside: Sequence[socket.socket] = (), what: str = "") -> 
     """
     try:
         if bind.path:
+            same = next(
+                (one for one in beside if one.family == socket.AF_UNIX and one.getsockname() == bind.path), None
+            )
+            if same is not None:
+                change_mode(bind.path, mode)
+                return [same.dup()]
             sock = bind_unix(bind.path)
+            if mode is not None:
+                os.chmod(bind.path, mode)  # before anybody can connect
             sock.listen(BACKLOG)
             sock.setblocking(False)
             return [sock]
@@ -81,6 +94,13 @@ def _listen_tcp(
         for sock in (*ours, *(one for one in bound if one.fileno() >= 0)):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     return bound
+
+
+def change_mode(path: str, mode: int | None) -> None:
+    """Give a unix socket's file these rights, or leave it those that it has; somebody may have removed it."""
+    if mode is not None:
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(path, mode)
 
 
 def why_unbound(error: OSError) -> str:

@@ -13,9 +13,9 @@ from config.units import AddressText, Int
 
 
 class StaticInstance(Model):
-    """One instance of a service, written down here. `host:port` alone stands for {address: host:port}."""
+    """One instance of a service, written down here. `host:port` or `unix:/path` alone stands for its address."""
 
-    address: AddressText = Field(description="Where the instance listens: host:port or [ipv6]:port.")
+    address: AddressText = Field(description="Where the instance listens: host:port, [ipv6]:port or unix:/path.")
     id: NotEmpty | None = Field(
         default=None,
         description="Its identity in metrics, logs and the admin API. What is known of its health is kept as long as "

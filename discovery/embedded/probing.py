@@ -8,6 +8,7 @@ import random
 from typing import TYPE_CHECKING
 
 from discovery import check as probe
+from discovery.dialing import Dial
 from discovery.embedded.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Probing:
         timeout = definition.timeout_seconds
         if definition.kind == "tcp":
             host, _, port = definition.tcp.rpartition(":")
-            outcome = await probe.tcp(host.strip("[]"), int(port), timeout)
+            outcome = await probe.tcp(Dial(host.strip("[]"), int(port)), timeout)
             return ("passing" if outcome.passed else "critical"), outcome.detail
         if self._session is None:
             self._session = probe.open_session()

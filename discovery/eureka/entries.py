@@ -94,7 +94,7 @@ def read_usable(entry: Entry, view: View) -> Instance:
     availability, reason = _state(entry)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     fields = {"id": entry.id, "draining": availability is Availability.DRAINING, **_labels(entry)}
-    instance = read_instance(address, fields, reason)
+    instance = replace(read_instance(address, fields, reason), secure=view.secure)
     if availability is not Availability.DOWN:
         return instance
     return replace(instance, availability=availability, reason=reason)

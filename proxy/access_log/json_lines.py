@@ -1,4 +1,4 @@
-"""One JSON object a line, in ASCII, with the same keys in the same order; `user` and `error` when there is one."""
+"""One JSON object a line, in ASCII, with the same keys in the same order; of `user`, TLS and `error` what there is."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def json_lines(redaction: Redaction) -> Callable[[Record], bytes]:
             agent = '""' if value is None else json_string(redact_header(b"user-agent", value).decode("latin-1"))
         first_byte = "null" if record.first_byte is None else f"{record.first_byte:.6f}"
         user = f',"user":{json_string(record.user.decode("latin-1"))}' if record.user else ""
+        tls = f',"tls_version":"{record.tls_version}","tls_cipher":"{record.tls_cipher}"' if record.tls_version else ""
         error = f',"error":{json_string(record.error)}' if record.error else ""
         return (
             f'{{"time":"{rfc3339(record.time)}"'
@@ -54,7 +55,7 @@ def json_lines(redaction: Redaction) -> Callable[[Record], bytes]:
             f',"downstream_end":{json_string(record.downstream_end)}'
             f',"upstream_end":{json_string(record.upstream_end)}'
             f',"request_id":{json_string(record.request_id)}'
-            f',"user_agent":{agent}{user}{error}}}\n'
+            f',"user_agent":{agent}{user}{tls}{error}}}\n'
         ).encode("ascii")
 
     return write

@@ -41,6 +41,8 @@ FIELDS = (
     "request_id",
     "user_agent",
     "user",
+    "tls_version",
+    "tls_cipher",
     "error",
 )
 
@@ -48,7 +50,9 @@ NOTHING = "-"
 
 
 def protocol(request: RequestHead) -> str:
-    """Return what the client spoke, as in a request line."""
+    """Return what the client spoke, as in a request line; TCP where nobody looked."""
+    if request.minor_version < 0:
+        return "TCP"
     return "HTTP/1.1" if request.minor_version else "HTTP/1.0"
 
 
@@ -134,5 +138,7 @@ _OF_RECORD: dict[str, Placeholder] = {
     "upstream_end": lambda record: apache_text(record.upstream_end),
     "request_id": lambda record: apache_text(record.request_id),
     "user": lambda record: apache_text(record.user),
+    "tls_version": lambda record: apache_text(record.tls_version),
+    "tls_cipher": lambda record: apache_text(record.tls_cipher),
     "error": lambda record: apache_text(record.error),
 }

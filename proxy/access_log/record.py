@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
+    from proxy.tls.secured import Secured
 
 # Why an exchange ended as it did, in one word a side; docs/access_log.md says what each means.
 DOWNSTREAM_ENDS = ("complete", "left", "timeout", "malformed", "refused", "broken", "cut")
@@ -41,6 +42,7 @@ class Record:
         "first_byte",
         "listener",
         "own",
+        "raw",
         "received",
         "request",
         "request_id",
@@ -49,6 +51,8 @@ class Record:
         "service",
         "status",
         "time",
+        "tls_cipher",
+        "tls_version",
         "upstream_end",
         "user",
     )
@@ -73,7 +77,15 @@ class Record:
         self.downstream_end = "complete"  # one of DOWNSTREAM_ENDS
         self.upstream_end = "none"  # one of UPSTREAM_ENDS
         self.reused = False  # the connection to the instance had been used before
+        self.raw = False  # a connection of a TCP listener, which has no status
+        self.tls_version = ""  # TLSv1.3, and the cipher; none on a listener without TLS
+        self.tls_cipher = ""
         self.error = ""  # the sentence of an answer of ours
+
+    def note_tls(self, secured: Secured | None) -> None:
+        """Keep what was agreed on with the client."""
+        if secured is not None:
+            self.tls_version, self.tls_cipher = secured.version, secured.cipher
 
     def __repr__(self) -> str:
         return f"<Record {self.request} {self.status} {self.downstream_end}/{self.upstream_end}>"
@@ -81,7 +93,7 @@ class Record:
     def failed(self) -> bool:
         """Tell whether the exchange went other than well, so that sampling must not lose it."""
         return (
-            not 0 < self.status < 500
+            (not 0 < self.status < 500 and not self.raw)
             or self.downstream_end != "complete"
             # An instance that nobody asked is not a response that went well either.
             or self.upstream_end != "complete"

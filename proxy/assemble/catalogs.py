@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
+from proxy.assemble.listeners import names_of
 from proxy.assemble.routes import own_routes, router_of
-from proxy.assemble.services import max_shrink_of, unfed_service
+from proxy.assemble.services import instance_tls, max_shrink_of, unfed_service
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
 from proxy.service import Service, Source
 from proxy.settings import head_limits_of
+from proxy.tcp.listener import TcpListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,18 +29,19 @@ if TYPE_CHECKING:
     from proxy.listener import Listener
     from proxy.splits import Split
     from proxy.table import Entry
+    from proxy.tls.instances import InstanceTls
 
 
 def make_catalogs(
     config: keys.Config,
     services: dict[str, Service],
-    listeners: Sequence[Listener],
+    listeners: Sequence[Listener | TcpListener],
     journal: Journal,
     splits: Mapping[str, Split],
     guards: Guards,
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
-    install = _installer(config, listeners, guards)
+    install = _installer(config, services, listeners, guards)
     whole = Catalogs(own_routes(config, services, splits, guards), services, install)
     whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
     return whole
@@ -47,7 +50,7 @@ def make_catalogs(
 def renew_catalogs(
     whole: Catalogs,
     config: keys.Config,
-    listeners: Sequence[Listener],
+    listeners: Sequence[Listener | TcpListener],
     journal: Journal,
     splits: Mapping[str, Split],
     guards: Guards,
@@ -57,23 +60,31 @@ def renew_catalogs(
     What the listeners route by is made anew.
     """
     for catalog, wanted in zip(whole.catalogs, config.catalogs, strict=True):
-        catalog.renew(_maker(wanted, config, journal))
-    whole.renew(own_routes(config, whole.services, splits, guards), _installer(config, listeners, guards))
+        catalog.renew(_maker(wanted, config, journal, catalog.tls))
+    install = _installer(config, whole.services, listeners, guards)
+    whole.renew(own_routes(config, whole.services, splits, guards), install)
 
 
-def _installer(config: keys.Config, listeners: Sequence[Listener], guards: Guards) -> Callable[[Sequence[Entry]], None]:
+def _installer(
+    config: keys.Config, services: Mapping[str, Service], listeners: Sequence[Listener | TcpListener], guards: Guards
+) -> Callable[[Sequence[Entry]], None]:
     def install(entries: Sequence[Entry]) -> None:
         for listener, wanted in zip(listeners, config.listeners, strict=True):
-            listener.router = router_of(config, wanted, entries, guards)
+            if isinstance(listener, TcpListener):
+                listener.names = names_of(config, wanted, services)
+            else:
+                listener.router = router_of(config, wanted, entries, guards)
 
     return install
 
 
-def _maker(wanted: keys.Catalog, config: keys.Config, journal: Journal) -> Callable[[str, Keeper], Service]:
+def _maker(
+    wanted: keys.Catalog, config: keys.Config, journal: Journal, tls: InstanceTls | None
+) -> Callable[[str, Keeper], Service]:
     reader = ResponseReader(head_limits_of(config.limits))
 
     def make(ours: str, keeper: Keeper) -> Service:
-        service = unfed_service(ours, wanted.settings, config, reader, journal)
+        service = unfed_service(ours, wanted.settings, config, reader, journal, tls)
         service.sources = (Source("consul", "consul", keeper),)
         return service
 
@@ -82,6 +93,7 @@ def _maker(wanted: keys.Catalog, config: keys.Config, journal: Journal) -> Calla
 
 def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
     listing, registry = registries.make_catalog(wanted)
+    tls = instance_tls(wanted.settings, f"catalogs.{wanted.name}.settings.tls")
 
     def told(name: str, event: str, text: str) -> None:
         journal.keep(name, event, "", text)
@@ -99,8 +111,9 @@ def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], No
         wanted.name,
         listing,
         keep=keep,
-        make=_maker(wanted, config, journal),
+        make=_maker(wanted, config, journal, tls),
         read=lambda name, instance: read_tags(name, instance.tags, wanted.tags, wanted.entrypoints),
         changed=changed,
         journal=partial(told, f"@{wanted.name}"),
+        tls=tls,
     )

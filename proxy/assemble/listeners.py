@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from config import levels
 from proxy.access_log.access_log import open_access_log
+from proxy.assemble.acme import pairs_of
 from proxy.assemble.guards import Guards
 from proxy.assemble.routes import make_splits, own_routes, router_of
 from proxy.edge.header_rules import compiled
 from proxy.http.forwarding import Forwarding
+from proxy.http.terms import Terms
 from proxy.listener import Listener, ListenerOptions
 from proxy.settings import head_limits_of, timeouts_of
+from proxy.tcp.counts import counts_of
+from proxy.tcp.listener import TcpListener
+from proxy.tcp.names import Names
+from proxy.tls.certificates import Certificates
+from proxy.tls.files import tls_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,20 +61,46 @@ def make_listeners(
     log: AccessLog | None,
     splits: Mapping[str, Split] | None = None,
     guards: Guards | None = None,
-) -> list[Listener]:
-    """Make the listeners, not bound yet. Raises UsersFileError."""
+) -> list[Listener | TcpListener]:
+    """Make the listeners, not bound yet. Raises UsersFileError and CertificateError."""
     guards = guards or Guards(services)
     routes = own_routes(config, services, make_splits(config, services) if splits is None else splits, guards)
-    return [make_listener(config, wanted, routes, log, guards) for wanted in config.listeners]
+    return [make_listener(config, place, routes, services, log, guards) for place in range(len(config.listeners))]
 
 
 def make_listener(
-    config: Config, wanted: keys.Listener, routes: Sequence[Entry], log: AccessLog | None, guards: Guards
-) -> Listener:
-    """Make a listener, not bound yet."""
+    config: Config,
+    place: int,
+    routes: Sequence[Entry],
+    services: Mapping[str, Service],
+    log: AccessLog | None,
+    guards: Guards,
+) -> Listener | TcpListener:
+    """Make the listener at a place of the configuration, not bound yet. Raises CertificateError."""
+    wanted = config.listeners[place]
+    options, certificates = _options(config, wanted), _certificates(config, wanted, f"listeners[{place}].tls")
+    access, rate_limits = guards.of_listener(wanted)
+    if wanted.tcp is not None:
+        names = names_of(config, wanted, services)
+        raw = TcpListener(wanted.bind, names, options, config.drain_timeout, log, certificates)
+        raw.access = access
+        return raw
+    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log, certificates)
+    listener.access, listener.rate_limits = access, rate_limits
+    return listener
+
+
+def _certificates(config: Config, wanted: keys.Listener, place: str) -> Certificates | None:
+    if wanted.tls is None:
+        return None
+    options = tls_options(wanted.tls, place, pairs_of(config, wanted, place))
+    return Certificates(options if wanted.tcp is None else replace(options, alpn=()))
+
+
+def _options(config: Config, wanted: keys.Listener) -> ListenerOptions:
     limits = levels.limits(config, wanted)
     forwarded = levels.forwarded(config, wanted)
-    options = ListenerOptions(
+    return ListenerOptions(
         limits=head_limits_of(limits),
         timeouts=timeouts_of(levels.timeouts(config, wanted), config.retries),
         forwarding=Forwarding(
@@ -81,7 +115,21 @@ def make_listener(
         connections_per_client=limits.connections_per_client,
         requests_per_connection=limits.requests_per_connection,
         response_rules=compiled(wanted.response_headers),
+        proxies=wanted.proxy_protocol,
+        mode=int(wanted.mode, 8) if wanted.mode else None,
     )
-    listener = Listener(wanted.bind, router_of(config, wanted, routes, guards), options, log)
-    listener.access, listener.rate_limits = guards.of_listener(wanted)
-    return listener
+
+
+def names_of(config: Config, wanted: keys.Listener, services: Mapping[str, Service]) -> Names[Terms]:
+    """Return where the connections of a TCP listener go."""
+    assert wanted.tcp is not None
+
+    def goal(name: str) -> Terms:
+        settings = config.services[name]
+        counts_of(services[name].traffic)
+        return Terms(
+            services[name], timeouts_of(levels.timeouts(config, wanted, settings), levels.retries(config, settings))
+        )
+
+    routes = [(route.sni, goal(route.service)) for route in wanted.tcp.routes]
+    return Names(routes, goal(wanted.tcp.service) if wanted.tcp.service is not None else None)

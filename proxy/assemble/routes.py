@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from balancers.sticky import Sticky
 from config import levels
 from config.expressions import pieces_of
+from proxy.assemble.acme import challenged
 from proxy.conditions import Clients, Conditions, Field
 from proxy.edge.edge import Edge
 from proxy.edge.guard import Guard
@@ -86,7 +87,7 @@ def router_of(
 ) -> Router[Terms]:
     """Make the router of a listener."""
     maker = _Maker(config, listener, guards)
-    return Router([maker.made(entry) for entry in entries])
+    return challenged(config, listener, Router([maker.made(entry) for entry in entries]))
 
 
 class _Maker:

@@ -22,6 +22,7 @@ from proxy.http.terms import NEVER
 from proxy.prober import Prober
 from proxy.service import Feed, Service, Source
 from proxy.settings import head_limits_of, override_of, pool_of, probe_of, retry_policy_of
+from proxy.tls.instances import InstanceTls, instance_tls_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +46,22 @@ def make_services(config: Config, journal: Journal, state: StateFolder | None) -
     reader = ResponseReader(head_limits_of(config.limits))
     services = {}
     for name, wanted in config.services.items():
-        service = services[name] = unfed_service(name, wanted, config, reader, journal)
+        tls = instance_tls(wanted, f"services.{name}.tls")
+        service = services[name] = unfed_service(name, wanted, config, reader, journal, tls)
         service.feed_by(feed_of(service, wanted, journal, state))
     return services
 
 
+def instance_tls(wanted: keys.Settings, place: str) -> InstanceTls:
+    """Make ready for TLS to the instances, and load its files where it is asked for. Raises CertificateError."""
+    tls = InstanceTls(instance_tls_options(wanted.tls, place))
+    if wanted.tls is not None:
+        tls.load()
+    return tls
+
+
 def unfed_service(
-    name: str, wanted: keys.Settings, config: Config, reader: ResponseReader, journal: Journal
+    name: str, wanted: keys.Settings, config: Config, reader: ResponseReader, journal: Journal, tls: InstanceTls | None
 ) -> Service:
     """Make a service that nobody feeds yet."""
     probe, source = wanted.health.probe, random.Random()
@@ -69,8 +79,10 @@ def unfed_service(
             limits=head_limits_of(config.limits),
             connect_timeout=timeouts.connect,
             keepalive=timeouts.upstream_keepalive or NEVER,
+            tls=tls,
+            proxy_protocol=wanted.proxy_protocol,
         ),
-        Prober(probe_of(probe), source) if probe else None,
+        Prober(probe_of(probe), source, tls, wanted.proxy_protocol) if probe else None,
         retries=retry_policy_of(retries),
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),

@@ -29,10 +29,13 @@ from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 from proxy.takeover.channel import TakeoverError
+from proxy.tls.acme.renewals import AcmeError
+from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from config.load import CheckOfAll
     from proxy.config_file import Loaded
 
 FAILED, BAD_USAGE, CANNOT_BIND = 1, 2, 3
@@ -63,10 +66,10 @@ def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
     sys.exit(_status(work))
 
 
-def load_config(file: Path, model: type[Config] | None = Config) -> Config:
-    """Read a configuration file, or end the process with what is wrong with it; for `model` see config.load."""
+def load_config(file: Path, model: type[Config] | None = Config, last: CheckOfAll | None = None) -> Config:
+    """Read a configuration file, or end the process with what is wrong; for `model` and `last` see config.load."""
     try:
-        return load(file, checks=CHECKS, model=model)
+        return load(file, checks=CHECKS, model=model, last=last)
     except ConfigError as error:
         end_with(str(error))
 
@@ -103,7 +106,9 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, AccessLogError, StickyKeyError, UsersFileError, TakeoverError) as error:
+    except (
+        RegistryError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError, TakeoverError
+    ) as error:  # fmt: skip
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

@@ -134,6 +134,6 @@ class ForwardAuth:
         if b"x-forwarded-for" not in names and client:
             yield b"X-Forwarded-For: " + client
         if b"x-forwarded-proto" not in names:
-            yield b"X-Forwarded-Proto: http"
+            yield b"X-Forwarded-Proto: " + origin.scheme(request)
         if b"x-forwarded-host" not in names and request.authority:
             yield b"X-Forwarded-Host: " + request.authority

@@ -85,6 +85,9 @@ class Inquiry:
 
     # As an exchange is told by its connections.
 
+    def ends(self) -> None:
+        """Have a PROXY header name nobody: it is we who ask."""
+
     def connected(self, upstream: Upstream, now: float) -> None:
         """Send the question."""
         self._upstream = upstream

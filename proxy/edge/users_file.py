@@ -49,7 +49,8 @@ class UsersFile:
         self._checking: dict[bytes, list[Told]] = {}  # by what the credentials are known by
         self._threads: ThreadPoolExecutor | None = None
         self._signature: Signature | None = None
-        found = self._look()
+        self._changing: Signature | None = None  # as it was at the last look, when it had just changed
+        found = self._look(at_once=True)
         if not isinstance(found, Users):
             raise UsersFileError(f"basic_auth.file: {path} {found}")
         self.users = found
@@ -116,13 +117,19 @@ class UsersFile:
         for told in waiting:
             told(verdict)
 
-    def _look(self) -> Users | str | None:
-        """Read the file; None when it is as it was, a few words when it cannot be used."""
+    def _look(self, *, at_once: bool = False) -> Users | str | None:
+        """Read the file; None when it is as it was, a few words when it cannot be used.
+
+        One that has changed is read when it has stayed so for a look: it may be empty in the midst of being written.
+        """
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 signature = (status.st_mtime_ns, status.st_ino, status.st_size)
                 if signature == self._signature:
+                    return None
+                if signature != self._changing and not at_once:
+                    self._changing = signature
                     return None
                 text = file.read(_MOST_BYTES + 1)
         except OSError as error:

@@ -6,14 +6,16 @@ A request, in the order in which it passes:
     fields.py        what its field lines mean                bodies.py       where a body ends
     buffers.py       how much of it we hold                   exchange.py     one request and its response
     connections.py   idle connections to an endpoint          upstream.py     an instance's connection
-    answers.py       what we answer by ourselves
+    answers.py       what we answer by ourselves              client.py       how a client is held up and left
 
 What an exchange is made of, or becomes:
 
     dispatch.py      who answers: tries, and another try      places.py       how many at a time, and who waits
     retries.py       what is tried again, and how often       hedge.py        a second copy, when nobody answers
     forwarding.py    where a request came from                terms.py        time-outs, limits
+    pipe.py          two connections, joined
     tunnel.py        after 101: bytes both ways               websocket.py    where its frames begin
+    way.py           how an endpoint is connected to
     marks.py         what the access log wants to know        resets.py       a connection broken off
     writing.py       the head that an instance is sent
     copy.py          a request that another service gets too  copies.py       all those of one service

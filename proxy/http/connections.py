@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 from discovery.check import OURS
 from proxy.descriptors import FOR_OURSELVES, all_but, check_room
 from proxy.http.upstream import Upstream
+from proxy.http.way import Way
+from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     from discovery.instance import Instance
     from proxy.http.heads import HeadLimits, ResponseReader
+    from proxy.proxy_protocol import Ends, Version
+    from proxy.tcp.counts import Counts
+    from proxy.tls.instances import InstanceTls
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +45,14 @@ class UpstreamOptions:
     limits: HeadLimits
     connect_timeout: float
     keepalive: float
+    tls: InstanceTls | None = None
+    proxy_protocol: Version | None = None  # of the header that tells of the client; then no connection is kept
 
 
 class Connects(Protocol):
-    """Whoever a connection is made for."""
+    """Whoever a connection is made for; `ends` are those of its client's."""
 
+    def ends(self) -> Ends | None: ...
     def connected(self, upstream: Upstream, now: float) -> None: ...
     def unconnected(self, failure: Unconnected) -> None: ...
 
@@ -58,22 +67,24 @@ class Connections:
         "_closed",
         "_connecting",
         "_idle",
-        "_instance",
         "_most",
         "_options",
+        "_way",
         "authority",
         "limits",
         "open",
+        "raw",
         "reader",
     )
 
     def __init__(self, instance: Instance, options: UpstreamOptions) -> None:
-        self._instance = instance
         self._options = options
-        self.authority = instance.authority.encode()
+        self._way = Way(instance, options.tls, options.proxy_protocol)
+        self.authority = b"localhost" if instance.path else instance.authority.encode()
         self.reader = options.reader
         self.limits = options.limits
         self.open = 0
+        self.raw: Counts | None = None  # of the raw connections, once there was one
         self._idle: list[Upstream] = []
         self._connecting: dict[Connects, asyncio.Task[None]] = {}
         self._closed = False
@@ -91,16 +102,26 @@ class Connections:
         it sent unasked, which the loop has not read yet, is not taken for the answer to the request.
         """
         idle = self._idle
+        doubtful: list[Upstream] | None = None
+        found = None
         while idle:
             upstream = idle.pop()
             if not upstream.is_stale():
-                return upstream
-            upstream.transport.abort()
-        return None
+                found = upstream
+                break
+            if upstream.is_doubtful():
+                doubtful = [upstream, *(doubtful or ())]
+            else:
+                upstream.transport.abort()
+        if doubtful:
+            idle += doubtful
+        return found
 
     def put(self, upstream: Upstream, now: float) -> None:
         """Take back a connection whose exchange ended well."""
-        if self._closed or len(self._idle) >= MAX_IDLE:
+        if self._closed or len(self._idle) >= MAX_IDLE or self._options.proxy_protocol is not None:
+            if upstream.secure:
+                self._way.ended(upstream.transport)  # closing takes a while, and the next one may be wanted before
             upstream.transport.close()
             return
         upstream.idle_since = now
@@ -115,14 +136,16 @@ class Connections:
         """Forget a connection that is gone."""
         self.open -= 1
         self.discard(upstream)
+        if upstream.secure:
+            self._way.ended(upstream.transport)
 
-    def connect(self, exchange: Connects) -> None:
+    def connect(self, exchange: Connects, speaks: type[Upstream] = Upstream) -> None:
         """Make a connection for an exchange, which is told by `connected` or `unconnected`.
 
         While there are no descriptors it waits, for as long as connecting may take: for one, or for a connection that
-        another exchange has done with.
+        another exchange has done with. That will not do where something else than HTTP is spoken.
         """
-        task = asyncio.get_running_loop().create_task(self._connect(exchange))
+        task = asyncio.get_running_loop().create_task(self._connect(exchange, speaks))
         self._connecting[exchange] = task
         task.add_done_callback(lambda task: self._report(exchange, task))
 
@@ -160,13 +183,17 @@ class Connections:
         self._closed = True
         self.close_idle()
 
-    async def _connect(self, exchange: Connects) -> None:
+    async def _connect(self, exchange: Connects, speaks: type[Upstream]) -> None:
         timeout = self._options.connect_timeout
         try:
             async with asyncio.timeout(timeout):
-                upstream = await self._open()
+                upstream = await self._open(exchange, speaks)
         except TimeoutError:
             failure = Unconnected(f"no connection within {timeout:g} s", 504)
+        except ssl.SSLError as error:
+            failure = Unconnected(self._way.why(error))
+        except CertificateError as error:
+            failure = Unconnected(str(error))
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none
             ours = getattr(error, "errno", None) in OURS
             failure = Unconnected(f"connection failed: {getattr(error, 'strerror', None) or error}", ours=ours)
@@ -181,16 +208,15 @@ class Connections:
         if self._connecting.pop(exchange, None) is not None:
             exchange.unconnected(failure)
 
-    async def _open(self) -> Upstream:
+    async def _open(self, exchange: Connects, speaks: type[Upstream]) -> Upstream:
         """Make a connection, or take one that has become idle while there was no descriptor. Raises OSError."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._options.connect_timeout - _SHORT_PAUSE
         while True:
             try:
                 check_room(self._most)
-                _, upstream = await loop.create_connection(
-                    lambda: Upstream(self), self._instance.address, self._instance.port
-                )
+                dial = await self._way.dial(exchange, speaks.protocol)
+                _, upstream = await dial.connect(lambda: speaks(self))
                 self.open += 1
                 return upstream
             except OSError as error:
@@ -198,8 +224,10 @@ class Connections:
                     raise
             await asyncio.sleep(_SHORT_PAUSE)
             idle = self.take()
-            if idle is not None:
+            if idle is not None and speaks is Upstream:
                 return idle
+            if idle is not None:
+                idle.transport.abort()  # which leaves its descriptor
 
     def _report(self, exchange: Connects, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None:

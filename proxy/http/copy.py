@@ -95,6 +95,9 @@ class Copy(Writes):
 
     # As an exchange is told by its connections.
 
+    def ends(self) -> None:
+        """Have a PROXY header name nobody: it is we who ask, and the client may be gone by then."""
+
     def connected(self, upstream: Upstream, now: float) -> None:
         """Send the request."""
         self._upstream = upstream

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proxy.http.terms import Terms
     from proxy.http.tunnel import Tunnel
     from proxy.http.upstream import Upstream
+    from proxy.proxy_protocol import Ends
 
 
 class Dispatch:
@@ -88,6 +89,10 @@ class Dispatch:
     def failed(self, status: int, error: str, downstream_end: str, upstream_end: str) -> None:
         """End badly."""
         raise NotImplementedError
+
+    def ends(self) -> Ends | None:
+        """Return the ends of the client's connection, for a PROXY header."""
+        return self.downstream.ends()
 
     def find(self, now: float, *, woken: bool = False) -> None:
         """Find an endpoint and a connection to it, or wait for a place; `woken` when it has waited for one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import select
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -13,11 +12,12 @@ from proxy.http import answers
 from proxy.http.answers import Answer
 from proxy.http.bodies import BodyReader, ChunkedBody, LengthBody, narrow
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
+from proxy.http.client import Client
 from proxy.http.exchange import Exchange
 from proxy.http.fields import BadMessageError
 from proxy.http.forwarding import Origin
 from proxy.http.heads import END
-from proxy.http.resets import reset
+from proxy.http.resets import unsent
 from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
@@ -29,63 +29,39 @@ if TYPE_CHECKING:
     from proxy.http.marks import Marks
     from proxy.http.terms import Terms
     from proxy.listener import Listener
+    from proxy.proxy_protocol import Ends
 
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
-_LINGER = 2.0  # seconds in which what a refused client still sends is read and dropped (RFC 9112 9.6)
 _HEADS_AT_ONCE = 64  # read in one turn of the loop; those whose requests we answer ourselves wait for nothing else
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 
-class Downstream(asyncio.Protocol):
-    """One client's connection.
+class Downstream(Client):
+    """A client's connection, whose requests are read one after the other.
 
     Requests that arrive before the response to the one before is whole wait in `_ahead`, of which we read no more than
-    a buffer or two. `deadline` is when the present wait ends, whatever it is for, and `expires` when the present
-    request must be over; the listener's sweep looks at both.
+    a buffer or two.
     """
 
     __slots__ = (
-        "_ahead",
         "_body",
         "_bounded",
-        "_exchange",
         "_head_begun",
-        "_lingering",
         "_reading_heads",
-        "_resting",
         "_served",
-        "deadline",
-        "expires",
-        "full",
-        "held",
         "keep_alive",
-        "listener",
         "marks",
-        "origin",
-        "paused",
-        "transport",
     )
 
-    transport: asyncio.Transport
-    origin: Origin  # what its requests tell of where they came from
-
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-        self.deadline = self.expires = NEVER
+    def __init__(self, listener: Listener, proxied: Ends | None = None) -> None:
+        super().__init__(listener, proxied)
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
-        self._exchange: Exchange | None = None  # or an Admission, which stands in for it
         self._body: BodyReader | Kept | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
-        self._ahead = b""  # arrived, not looked at
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
         self._reading_heads = False
-        self._resting = False  # enough heads were read in this turn of the loop
         self._served = 0  # requests so far, where they are limited
-        self.full = False  # our side of the connection holds more than the client takes
-        self.held = False  # the instance does not keep up with the request's body
-        self.paused = False  # we do not read
-        self._lingering = False  # answered for the last time; what still comes is dropped
 
     # From the event loop.
 
@@ -94,11 +70,20 @@ class Downstream(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         listener = self.listener
-        self.origin = Origin(listener.forwarding, transport.get_extra_info("peername"))
+        secured = None
+        if listener.handshakes is not None:
+            secured = listener.handshakes.secured(transport)
+            if secured is not None:
+                self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
+        proxied = self._proxied
+        peer = transport.get_extra_info("peername") if proxied is None else proxied.source
+        self.origin = Origin(listener.forwarding, peer, secured)
         self.deadline = time.monotonic() + listener.timeouts.request_head
         refusal = listener.joined(self)
         if refusal is not None:
             self._give(refusal, None)
+        elif listener.draining:
+            self.drain()  # it was accepted before; a handshake takes its time
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of what the client sends."""
@@ -143,23 +128,6 @@ class Downstream(asyncio.Protocol):
 
     # From the exchange.
 
-    def hold(self, held: bool) -> None:
-        """Stop or go on reading the request's body: the instance does not keep up."""
-        self.held = held
-        self.steer()
-
-    def steer(self) -> None:
-        """Read if there is room for what comes."""
-        exchange = self._exchange
-        connecting = exchange is not None and exchange.upstream is None and not exchange.request_whole
-        pause = self.held or connecting or self._resting or len(self._ahead) >= SIZE
-        if pause != self.paused and not self.transport.is_closing():
-            self.paused = pause
-            if pause:
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
-
     def exchanged(self, request_whole: bool, now: float) -> None:
         """Go on to the next request, or close: the response to the present one is whole."""
         self._exchange = None
@@ -174,11 +142,6 @@ class Downstream(asyncio.Protocol):
             self._linger()
         else:
             self._close()
-
-    def break_off(self) -> None:
-        """End the connection so that nobody takes what was sent for the whole: without an end, and with a reset."""
-        self._exchange = None
-        reset(self.transport)
 
     def switched(self) -> bytes:
         """Speak HTTP no more: the connection is one end of a tunnel. Return what the client has sent ahead of it."""
@@ -240,32 +203,15 @@ class Downstream(asyncio.Protocol):
             else:
                 exchange.expired()
         elif self.full or self._lingering or self.transport.is_closing():
-            self.abort()
+            if self.origin.secured is not None and self.expires == NEVER and unsent(self.transport):
+                # With TLS it shows only now that a client is slow; it gets the time of one.
+                self.expires = self.deadline = now + self.listener.timeouts.stream_idle
+            else:
+                self.abort()
         elif self._ahead:
             self._refuse(408, "the request's head did not arrive in time")
         else:
             self._close()
-
-    def is_gone(self) -> bool:
-        """Tell whether the client has ended its stream, which the loop does not see while we do not read.
-
-        Nor does anybody see it while it is behind bytes for which the kernel has no room; then the deadline ends it.
-        """
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
-        return bool(poll.poll(0))
-
-    def abort(self) -> None:
-        """Close at once, answered or not; a client that does not get all learns it by a reset."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.abandon()
-            if exchange.tunnel is not None:
-                return  # which closes both its connections
-        if exchange is not None or self.transport.get_write_buffer_size():
-            self.break_off()
-        else:
-            self.transport.abort()
 
     def _wait(self, data: bytes) -> None:
         self._ahead += data
@@ -511,22 +457,3 @@ class Downstream(asyncio.Protocol):
             self._refuse(414, f"a request line of more than {limits.request_line} bytes")
         else:
             self._refuse(431, f"a head of more than {limits.headers} bytes")
-
-    def _close(self) -> None:
-        """Close as soon as the client has taken what was written, for which it has some time."""
-        slow = self.transport.get_write_buffer_size() > 0
-        self.deadline = time.monotonic() + (self.listener.timeouts.stream_idle if slow else _LINGER)
-        self.transport.close()
-
-    def _linger(self) -> None:
-        """Close when the client has, or soon: closing on unread bytes would be a reset, and lose our answer."""
-        self._ahead = b""
-        self._lingering = True
-        if self.transport.is_closing():
-            return
-        slow = self.transport.get_write_buffer_size() > 0
-        self.deadline = time.monotonic() + (self.listener.timeouts.stream_idle if slow else _LINGER)
-        self.transport.write_eof()
-        if self.paused:
-            self.paused = False
-            self.transport.resume_reading()

@@ -26,6 +26,8 @@ _PROTOCOL = re.compile(_TOKEN + rb"(?:/" + _TOKEN + rb")?")  # RFC 9110 7.8
 # Protocols that are never asked for on behalf of a client. HTTP/2 on a tunnel that we do not look into would carry
 # requests past every rule of ours ("h2c smuggling"); TLS would end at the instance instead of here.
 _NOT_TUNNELLED = (b"h2c", b"h2", b"http/", b"tls/")
+# X-Client-Cert-Subject and its like, and those of RFC 9440: Client-Cert and Client-Cert-Chain.
+_OF_CLIENT_CERTIFICATES = (b"x-client-cert", b"client-cert")
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
 # None: to be passed on; else a field's kind, and its value, read.
@@ -95,9 +97,11 @@ def in_request(name: bytes, value: bytes) -> Meaning:
         return found[0], found[1](value)
     if name.startswith(b"x-forwarded-"):
         return FORWARDED, (name, value)
+    if name.startswith(_OF_CLIENT_CERTIFICATES):
+        return DROP, None  # only we know of them, whoever asks, and on every listener
     # CGI and WSGI make one of `-` and `_`: to many an instance X_Forwarded_For is the same as X-Forwarded-For.
     alias = name.replace(b"_", b"-")
-    if alias != name and (alias in _IN_REQUESTS or alias.startswith(b"x-forwarded-")):
+    if alias != name and (alias in _IN_REQUESTS or alias.startswith((b"x-forwarded-", *_OF_CLIENT_CERTIFICATES))):
         return DROP, None
     return None
 

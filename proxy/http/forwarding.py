@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from proxy.http.heads import RequestHead
+    from proxy.tls.secured import Secured
 
 _NOBODY = TrustedProxies()
 _SCHEMES = (b"http", b"https")
@@ -48,24 +49,26 @@ class Origin:
     the head; only X-Forwarded-Host hangs on the request. Otherwise `fields` says what comes before them.
     """
 
-    __slots__ = ("_forwarding", "_trusted", "address", "plain", "tails")
+    __slots__ = ("_forwarding", "_scheme", "_trusted", "address", "plain", "secured", "tails")
 
-    secure = False  # whether the connection is one of TLS
-
-    def __init__(self, forwarding: Forwarding, peer: object) -> None:
+    def __init__(self, forwarding: Forwarding, peer: object, secured: Secured | None = None) -> None:
         self.address: str = peer[0] if isinstance(peer, tuple) else ""  # a unix socket's client has none
+        self.secured = secured  # what is known by TLS; None without
+        self._scheme = _SCHEMES[secured is not None]
         self._forwarding = forwarding
         self._trusted = forwarding.trusted != _NOBODY and forwarding.trusts(self.address)
         self.plain = not self._trusted and forwarding.x_forwarded and not forwarding.rfc7239
-        self.tails = _VIA
+        start = secured.fields if secured is not None else b""
         if self.plain:
             address = f"X-Forwarded-For: {self.address}\r\n" if self.address else ""
-            start = f"{address}X-Forwarded-Proto: http\r\n".encode()
-            self.tails = (start + _VIA[0], start + _VIA[1])
+            start = f"{address}X-Forwarded-Proto: {self._scheme.decode()}\r\n".encode() + start
+        self.tails = (start + _VIA[0], start + _VIA[1]) if start else _VIA
 
     def under(self, forwarding: Forwarding) -> Origin:
         """Return the same client as its listener believes and writes about it from now on."""
-        return Origin(forwarding, (self.address,) if self.address else None)
+        if forwarding == self._forwarding:
+            return self
+        return Origin(forwarding, (self.address,) if self.address else None, self.secured)
 
     def fields(self, request: RequestHead) -> Iterator[bytes]:
         """Write the fields that say where a request came from: what trusted proxies told, and what we saw."""
@@ -81,7 +84,7 @@ class Origin:
                 yield b"X-Forwarded-For: " + b", ".join(chain)
         if forwarding.x_forwarded:
             if b"x-forwarded-proto" not in names:
-                yield b"X-Forwarded-Proto: http"
+                yield b"X-Forwarded-Proto: " + self._scheme
             if b"x-forwarded-host" not in names and request.authority:
                 yield b"X-Forwarded-Host: " + request.authority
         for name, value in told:
@@ -105,7 +108,7 @@ class Origin:
     def scheme(self, request: Telling) -> bytes:
         """Return the scheme that the client used: what a trusted proxy says of it, else what we see."""
         told = [value.lower() for name, value in self.told(request) if name == b"x-forwarded-proto"]
-        return told[-1] if told and told[-1] in _SCHEMES else _SCHEMES[self.secure]
+        return told[-1] if told and told[-1] in _SCHEMES else self._scheme
 
     def client(self, request: RequestHead) -> str:
         """Return the address of the client as far as it can be believed: the last in the chain that is not trusted."""
@@ -127,7 +130,7 @@ class Origin:
         address = self.address.partition("%")[0]
         node = f'"[{address}]"' if ":" in address else address or "unknown"
         host = b';host="%b"' % request.authority if request.authority else b""
-        return b"for=%b%b;proto=http" % (node.encode(), host)
+        return b"for=%b%b;proto=%b" % (node.encode(), host, self._scheme)
 
 
 def _is_address(text: str) -> bool:

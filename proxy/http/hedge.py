@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from proxy.http.exchange import Exchange
     from proxy.http.heads import RequestHead, ResponseHead
     from proxy.http.upstream import Upstream
+    from proxy.proxy_protocol import Ends
 
 
 class Hedge:
@@ -75,6 +76,10 @@ class Hedge:
         self._end()
 
     # As an exchange is told by its connections.
+
+    def ends(self) -> Ends | None:
+        """Return the ends of the client's connection, for a PROXY header."""
+        return self._exchange.ends()
 
     def connected(self, upstream: Upstream, now: float) -> None:
         """Send the request."""

@@ -59,15 +59,18 @@ class Upstream(asyncio.Protocol):
         "home",
         "idle_since",
         "reused",
+        "secure",
         "silent",
         "transport",
     )
 
+    protocol = "http/1.1"  # that is asked for by TLS (ALPN)
     transport: asyncio.Transport
 
     def __init__(self, home: Connections) -> None:
         self.home = home
         self.exchange: Asks | None = None
+        self.secure = False  # by TLS
         self.reused = False  # it was idle before it was lent: the instance may have closed it meanwhile
         self.silent = True  # not a byte has come in answer to the present request
         self.idle_since = 0.0
@@ -87,6 +90,9 @@ class Upstream(asyncio.Protocol):
         """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+        self.secure = transport.get_extra_info("ssl_object") is not None
+        if self.secure:
+            self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
 
@@ -160,6 +166,14 @@ class Upstream(asyncio.Protocol):
         """Tell whether the instance has closed this idle connection, or written to it, unseen by the loop yet."""
         return bool(self._poll.poll(0))
 
+    def is_doubtful(self) -> bool:
+        """Tell whether a stale connection may be a good one: by TLS it is readable for what concerns TLS alone, too.
+
+        In TLS 1.3 the tickets of a session come when the server likes. The loop will have read them soon, or found that
+        it was the end, or an answer that nobody asked for; until then nothing is known of the connection.
+        """
+        return self.secure and all(events == select.POLLIN for _, events in self._poll.poll(0))
+
     def switched(self) -> None:
         """Speak HTTP no more: the connection is one end of a tunnel."""
         self.exchange = None
@@ -190,8 +204,10 @@ class Upstream(asyncio.Protocol):
         """Read what is left on a connection that broke.
 
         An instance that answers before it has read the whole request, and closes, resets what we still write to it;
-        that may be noticed first, with the answer yet unread.
+        that may be noticed first, with the answer yet unread. By TLS there is nothing to read that would make sense.
         """
+        if self.secure:
+            return
         descriptor = self.transport.get_extra_info("socket").fileno()
         try:
             while self.exchange is not None and (data := os.read(descriptor, SIZE)):

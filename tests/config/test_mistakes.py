@@ -134,6 +134,55 @@ MISTAKES = {
             "a network such as 10.0.0.0/8 or fd00::/8, or unix for the clients of a unix socket, not 'proxy'"
         ),
     ],
+    SMALL + "    tls: {verify: false, ca: ca.pem}": [
+        "p.yaml:6: services.web.tls: has ca, which nobody looks at with verify: false; take one of them out"
+    ],
+    SMALL + "    tls: {key: us.key}": [
+        "p.yaml:6: services.web.tls: has key without cert: add the file of the certificate"
+    ],
+    SMALL + "    tls: {server_name: 'web:443', min_version: 1.1}": [
+        (
+            "p.yaml:6: services.web.tls.server_name: must be a host name or an IP address such as web.internal, "
+            "without a port, not 'web:443'"
+        ),
+        'p.yaml:6: services.web.tls.min_version: must be "1.2" or "1.3", not 1.1',
+    ],
+    SMALL + "    proxy_protocol: v3": ["p.yaml:6: services.web.proxy_protocol: must be v1 or v2, not 'v3'"],
+    SMALL.replace("':8080'", "':8080', proxy_protocol: [ten]"): [
+        (
+            "p.yaml:1: listeners[0].proxy_protocol[0]: must be an IP address such as 10.0.0.5, a network such as "
+            "10.0.0.0/8 or fd00::/8, or unix for the clients of a unix socket, not 'ten'"
+        )
+    ],
+    SMALL.replace("':8080'", "':8080', mode: '0660'"): [
+        "p.yaml:1: listeners[0]: has mode, which only a unix socket has; take it out, or bind unix:/path"
+    ],
+    SMALL.replace("':8080'", "'unix:/run/a.sock', mode: '0990'"): [
+        "p.yaml:1: listeners[0].mode: must be three octal digits, as in \"0660\", not '0990'"
+    ],
+    SMALL.replace("10.0.0.1:80", "'unix:app.sock'"): [
+        (
+            "p.yaml:5: services.web.discovery.static[0].address: must be unix: and an absolute path of at most 107 "
+            "bytes, such as unix:/run/pointsman.sock, not 'unix:app.sock'"
+        )
+    ],
+    SMALL.replace("':8080'", "':8080', tls: {certificates: []}"): [
+        "p.yaml:1: listeners[0].tls: must have certificates, or acme"
+    ],
+    SMALL.replace("':8080'", "':8080', tls: {certificates: [{key: x}], min_version: 1.1, ciphers: nonsense}"): [
+        "p.yaml:1: listeners[0].tls.certificates[0].cert: this key is required",
+        'p.yaml:1: listeners[0].tls.min_version: must be "1.2" or "1.3", not 1.1',
+        (
+            "p.yaml:1: listeners[0].tls.ciphers: must be a list of ciphers that OpenSSL knows, such as "
+            "ECDHE+AESGCM:ECDHE+CHACHA20, not 'nonsense'; openssl ciphers LIST shows what a list stands for"
+        ),
+    ],
+    SMALL.replace("':8080'", "':8080', tls: {certificates: [{cert: x}], client_auth: optional}"): [
+        (
+            "p.yaml:1: listeners[0].tls: has client_auth without client_ca: "
+            "add the file of those who issue your clients' certificates"
+        )
+    ],
     SMALL.replace("':8080'", "':8080', forwarded: forwarded, allow_trace: yes, allow_connect: 1"): [
         "p.yaml:1: listeners[0].forwarded: must be x_forwarded, rfc7239, both or none, not 'forwarded'",
         "p.yaml:1: listeners[0].allow_connect: must be true or false, not 1",
@@ -245,6 +294,56 @@ MISTAKES = {
         )
     ],
     SMALL.replace(":8080", ":0") + "admin: {bind: ':0'}": None,
+    # raw connections
+    "listeners: [{bind: ':1', tcp: {service: web}}]\nservices: {web: {discovery: {static: [10.0.0.1:80]}}}": None,
+    SMALL.replace("':8080'", "':8080', tcp: {}"): ["p.yaml:1: listeners[0].tcp: must have service, routes or both"],
+    SMALL.replace("':8080'", "':8080', tcp: {service: wbe}"): [
+        "p.yaml:1: listeners[0].tcp.service: there is no 'wbe' under services; did you mean 'web'?"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, forwarded: both"): [
+        "p.yaml:1: listeners[0].forwarded: does nothing beside tcp, for it is about requests: leave it out"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, tls: {certificates: [{cert: a.pem}]}"): None,
+    SMALL.replace(
+        "':8080'",
+        "':8080', tcp: {service: web}, tls: {certificates: [{cert: a}], client_ca: b, forward_certificate: true}",
+    ): [
+        (
+            "p.yaml:1: listeners[0].tls.forward_certificate: does nothing beside tcp, for it is about requests: "
+            "leave it out"
+        )
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, deny: [10.0.0.1], rate_limit: {requests: 1, per: 1s}"): [
+        "p.yaml:1: listeners[0].rate_limit: does nothing beside tcp, for it is about requests: leave it out"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}, response_headers: {set: {A: b}}"): [
+        "p.yaml:1: listeners[0].response_headers: does nothing beside tcp, for it is about requests: leave it out"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}").replace("routes: [{service: web}]\n", "")
+    + "    request_headers: {set: {A: b}}": [
+        (
+            "p.yaml:5: services.web.request_headers: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no headers; leave it out"
+        )
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {routes: [{sni: A.b, service: web}, {sni: a.b, service: web}]}"): [
+        "p.yaml:1: listeners[0].tcp.routes[1]: has the same sni as routes[0], which always wins"
+    ],
+    SMALL.replace("':8080'", "':8080', tcp: {service: web}").replace("routes: [{service: web}]\n", "")
+    + "    sticky: {}\n    subset: {header: X}\n    balancer: {type: ring_hash, key: path}": [
+        (
+            "p.yaml:5: services.web.sticky: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no cookies; balance by ring_hash, or leave it out"
+        ),
+        (
+            "p.yaml:6: services.web.subset: does nothing: only TCP listeners lead to this service, "
+            "whose connections have no headers; leave it out"
+        ),
+        (
+            "p.yaml:7: services.web.balancer: would have no key to go by: only TCP listeners lead to this "
+            "service, whose connections have no paths, headers, cookies or queries; write key: client"
+        ),
+    ],
     # what is no configuration at all
     "": ["p.yaml: empty; a configuration has at least listeners, routes and services"],
     "# nothing": ["p.yaml: empty; a configuration has at least listeners, routes and services"],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from discovery import grpc_health
 from discovery.check import Outcome
+from discovery.dialing import Dial
 from discovery.grpc_health import Call, MalformedError
 from tests.servers.grpc_health import NOT_SERVING, SERVING, UNKNOWN, GrpcServer
 from tests.servers.ports import free_port
@@ -40,7 +41,7 @@ def server() -> Iterator[GrpcServer]:
 
 
 async def check(port: int, service: str = "", timeout: float = 5.0) -> Outcome:
-    return await grpc_health.check("127.0.0.1", port, service, timeout, f"127.0.0.1:{port}")
+    return await grpc_health.check(Dial("127.0.0.1", port), service, timeout, f"127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize(

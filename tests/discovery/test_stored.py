@@ -31,6 +31,7 @@ FULL = Instance(
     metadata={"version": "2", "owner": "Ü"},
     availability=Availability.DOWN,
     reason="its check fails",
+    secure=True,
 )
 STORED = Stored(Snapshot("web", (FULL, Instance("b", "10.0.0.2", 80)), index="77", continuous=False), 1764000000.25)
 

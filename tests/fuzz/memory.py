@@ -86,6 +86,9 @@ class Wire(asyncio.Transport):
 
     # From the protocol.
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write(self, data: Any) -> None:
         assert not self.closing, "written to a connection that was closed"
         self.written += data

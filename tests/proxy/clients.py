@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Coroutine
 
 BODY = 2**20  # bytes
@@ -42,8 +43,9 @@ async def busy_instance() -> AsyncIterator[str]:
 class Clients:
     """Clients of three kinds that go on until they are told to stop; `failed` says what did not go well."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, trusted: ssl.SSLContext | None = None) -> None:
         self._url = url
+        self._trusted = trusted
         self._end = asyncio.Event()
         self.sent = 0
         self.failed: list[str] = []
@@ -58,7 +60,7 @@ class Clients:
         self._end.set()
 
     async def _repeat(self, work: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, None]]) -> None:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1, ssl=self._trusted or True)) as session:
             session._retry_connection = False  # a request is sent once
             while not self._end.is_set():
                 self.sent += 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from config.model import Config
-from proxy import listener, sockets
+from proxy import listening, sockets
 from proxy.application import Application
 from tests.proxy.running import instance, running, until
 
@@ -50,16 +50,16 @@ async def test_it_is_not_ready_before_every_service_has_its_first_snapshot(tmp_p
 async def test_it_is_not_ready_before_its_listeners_accept_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     may_bind = threading.Event()
 
-    def late(bind: Bind) -> list[socket.socket]:
+    def late(bind: Bind, mode: int | None) -> list[socket.socket]:
         assert may_bind.wait(20)
-        return sockets.listen(bind)
+        return sockets.listen(bind, mode)
 
     async def readiness(pointsman: Application) -> tuple[int, Any]:
         url = f"http://127.0.0.1:{pointsman.admin_port}/readyz"
         async with aiohttp.request("GET", url) as response:
             return response.status, await response.json()
 
-    monkeypatch.setattr(listener, "listen", late)
+    monkeypatch.setattr(listening, "listen", late)
     whole = {
         "listeners": [{"bind": "127.0.0.1:0"}],
         "routes": [{"service": "web"}],

@@ -16,10 +16,10 @@ from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryPolicy
 from proxy.http.terms import NEVER, Terms, Timeouts
 from proxy.journal import Journal
+from proxy.listener import Listener
 from tests.proxy.test_routes import Asked
 
 if TYPE_CHECKING:
-    from proxy.listener import Listener
     from proxy.service import Service
 
 WHOLE = """
@@ -58,7 +58,8 @@ async def parts() -> tuple[list[Listener], dict[str, Service]]:
     await asyncio.sleep(0)
     config = parse(WHOLE, name="test", folder=Path.cwd(), environ={})
     services = make_services(config, Journal(), None)
-    return make_listeners(config, services, None), services
+    listeners = [one for one in make_listeners(config, services, None) if isinstance(one, Listener)]
+    return listeners, services
 
 
 def terms(listener: Listener, path: bytes) -> Terms:

@@ -17,6 +17,7 @@ from balancers.pool import Pool
 from balancers.random import Random
 from discovery import check
 from discovery.body_match import BodyMatch
+from discovery.dialing import Dial
 from discovery.instance import Instance, Snapshot
 from proxy.probe_pace import Intervals
 from proxy.prober import ProbeOptions, Prober
@@ -209,7 +210,7 @@ async def test_want_of_descriptors_is_no_fault_of_the_instance() -> None:
         os.close(lowest_free)
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
         try:
-            by_tcp = await check.tcp(host, int(port), 1.0)
+            by_tcp = await check.tcp(Dial(host, int(port)), 1.0)
             by_http = await check.http(session, f"http://{address}/healthz", 1.0, lambda status: status == 200)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

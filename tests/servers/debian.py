@@ -31,11 +31,28 @@ class _Packaged:
 _PROGRAMS = {
     "chromium": _Packaged("chromium", None),
     "curl": _Packaged("curl", None),
+    "haproxy": _Packaged("haproxy", None),
     "h2load": _Packaged(
         "nghttp2-client", ("libnghttp2-14", "libev4", "libjansson4", "libjemalloc2", "libxml2", "libicu72")
     ),
     "java": _Packaged("default-jre-headless", None),
+    "nginx": _Packaged("nginx-light", None),
+    "openssl": _Packaged("openssl", None),
     "mvn": _Packaged("maven", None),
+    "redis-server": _Packaged(
+        "redis-server",
+        (
+            "redis-tools",
+            "libjemalloc2",
+            "liblua5.1-0",
+            "lua-bitop",
+            "lua-cjson",
+            "libatomic1",
+            "liblzf1",
+            "libhiredis0.14",
+        ),
+    ),
+    "sslscan": _Packaged("sslscan", ()),
     "slowhttptest": _Packaged("slowhttptest", ()),
 }
 

@@ -16,13 +16,17 @@ UNKNOWN = health_pb2.HealthCheckResponse.UNKNOWN
 class GrpcServer:
     """The server while the block lasts, on a port of its own; without `health` it has no health service."""
 
-    def __init__(self, *, has_health: bool = True) -> None:
+    def __init__(self, *, has_health: bool = True, credentials: grpc.ServerCredentials | None = None) -> None:
         self._pool = ThreadPoolExecutor(2)
         self._server = grpc.server(self._pool)
         self._health = health.HealthServicer()
         if has_health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port: int = self._server.add_insecure_port("127.0.0.1:0")
+        self.port: int = (
+            self._server.add_secure_port("127.0.0.1:0", credentials)
+            if credentials is not None
+            else self._server.add_insecure_port("127.0.0.1:0")
+        )
 
     def set(self, service: str, status: int) -> None:
         self._health.set(service, status)

@@ -69,7 +69,8 @@ def test_statuses(status: object, override: object, availability: Availability, 
 
 @pytest.mark.parametrize("enabled", ["true", "True", True])
 def test_ports_that_are_enabled(enabled: object):
-    assert read(View(secure=True), securePort={"$": "8443", "@enabled": enabled}).port == 8443
+    secured = read(View(secure=True), securePort={"$": "8443", "@enabled": enabled})
+    assert (secured.port, secured.secure, read(View()).secure) == (8443, True, False)
     assert read(port=81).port == 81
     assert read(port={"$": 82}).port == 82
 

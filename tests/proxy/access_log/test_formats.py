@@ -37,10 +37,11 @@ def test_json() -> None:
     )
 
 
-def test_json_has_the_same_keys_in_any_case_but_for_the_error_and_the_user() -> None:
-    assert list(json.loads(line("json", record(error="x", user=b"ann")))) == list(FIELDS)
+def test_json_has_the_same_keys_in_any_case_but_for_the_error_the_user_and_tls() -> None:
+    secured = {"tls_version": "TLSv1.3", "tls_cipher": "TLS_AES_256_GCM_SHA384"}
+    assert list(json.loads(line("json", record(error="x", user=b"ann", **secured)))) == list(FIELDS)
     of_nobody = json.loads(line("json", NOBODY))
-    assert list(of_nobody) == [name for name in FIELDS if name not in ("user", "error")]
+    assert list(of_nobody) == [name for name in FIELDS if name not in ("user", "error", *secured)]
     assert of_nobody["first_byte_seconds"] is None
     assert {of_nobody[name] for name in ("method", "host", "target", "protocol", "user_agent", "client")} == {""}
     assert (of_nobody["status"], of_nobody["reused"], of_nobody["attempts"]) == (0, False, 0)
@@ -86,7 +87,7 @@ def test_a_template_may_have_every_field() -> None:
     written = line(EVERYTHING, record(error='say "no"', user=b"ann", request=request(fields=[b"User-Agent: a b"])))
     assert written == (
         "2027-01-15T08:00:00.250Z 192.0.2.7 0.0.0.0:8080 GET shop.example.com /a?b=c HTTP/1.1 200 web consul/web-1 "
-        "10.0.0.1:9001 1 true 0 1234 0.001250 0.002500 0.000021 complete complete 0190e3a1 a b ann "
+        "10.0.0.1:9001 1 true 0 1234 0.001250 0.002500 0.000021 complete complete 0190e3a1 a b ann - - "
         r"say \"no\" "
         '"a b" shop.example.com\n'
     )

@@ -28,15 +28,21 @@ class Through:
 
     async def client(self, request: bytes) -> Peer:
         """Connect a client that sends this."""
-        sock = socket.socket()
-        sock.setblocking(False)
-        address = ("127.0.0.1", self.application.listeners[0].ports[0])
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.get_running_loop().sock_connect(sock, address)
-        peer = Peer(sock)
+        peer = Peer(await self.connected())
         self.clients.append(peer)
         await peer.send(request)
         return peer
+
+    async def connected(self, *, receives: int = 0) -> socket.socket:
+        """Connect; `receives` is the size of the receive buffer."""
+        sock = socket.socket()
+        sock.setblocking(False)
+        if receives:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+        address = ("127.0.0.1", self.application.listeners[0].ports[0])
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.get_running_loop().sock_connect(sock, address)
+        return sock
 
     async def asking(self, request: bytes, service: str = "web") -> tuple[Peer, Peer]:
         """Connect a client that sends this; return it and the connection on which an instance is asked."""

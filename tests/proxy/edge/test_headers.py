@@ -12,6 +12,7 @@ from config.header_rules import RequestHeaders
 from proxy.edge.edge import Edge
 from proxy.edge.header_rules import compiled
 from proxy.http.retries import RetryPolicy
+from proxy.listener import Listener
 from proxy.routes import Route
 from tests.proxy.edge.ruling import ORIGIN, VIA, Through, fields, through
 from tests.proxy.http.scripted import OK, proxying
@@ -247,7 +248,9 @@ async def test_a_split_gets_the_rules_of_the_service_that_was_chosen() -> None:
 
 async def test_routes_without_rules_are_asked_for_nothing() -> None:
     async with through() as world:
-        terms = world.application.listeners[0].router.find(cast("RequestHead", None))
+        listener = world.application.listeners[0]
+        assert isinstance(listener, Listener)
+        terms = listener.router.find(cast("RequestHead", None))
         assert terms is not None
         assert (terms.edge, terms.adds, terms.request_rules, terms.response_rules) == (None, False, None, None)
 

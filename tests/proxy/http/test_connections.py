@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from discovery.instance import Instance
-from proxy.http import connections as module
 from proxy.http.connections import MAX_IDLE, Connections, Unconnected, UpstreamOptions
 from proxy.http.heads import HeadLimits, ResponseReader
 from proxy.http.upstream import Upstream
@@ -27,6 +26,8 @@ class Asking:
 
     def __init__(self) -> None:
         self.outcome: Any = None
+
+    def ends(self) -> None: ...
 
     def connected(self, upstream: Upstream, now: float) -> None:
         self.outcome = upstream
@@ -47,8 +48,8 @@ class Transport:
     def fileno(self) -> int:
         return self._ends[0]
 
-    def get_extra_info(self, name: str) -> Transport:
-        return self
+    def get_extra_info(self, name: str) -> Transport | None:
+        return self if name == "socket" else None
 
     def set_write_buffer_limits(self, high: int, low: int) -> None: ...
 
@@ -77,9 +78,9 @@ def idle(connections: Connections, now: float) -> Upstream:
     return upstream
 
 
-async def connected(connections: Connections) -> Any:
+async def connected(connections: Connections, speaks: type[Upstream] = Upstream) -> Any:
     exchange = Asking()
-    connections.connect(cast("Any", exchange))
+    connections.connect(cast("Any", exchange), speaks)
     await until(lambda: exchange.outcome is not None)
     return exchange.outcome
 
@@ -142,17 +143,14 @@ async def test_a_refusal_is_told(instance: ScriptedInstance) -> None:
     assert (failure.startswith("connection failed: "), status) == (True, 502)
 
 
-async def test_a_connection_closed_as_soon_as_it_was_made_is_no_connection(
-    instance: ScriptedInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_closed_as_soon_as_it_was_made_is_no_connection(instance: ScriptedInstance) -> None:
     class Closing(Upstream):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
             self.transport.abort()
 
-    monkeypatch.setattr(module, "Upstream", Closing)
     connections = to(instance.port)
-    assert await connected(connections) == ("the connection was closed as soon as it was made", 502)
+    assert await connected(connections, Closing) == ("the connection was closed as soon as it was made", 502)
     await until(lambda: connections.open == 0)
 
 
@@ -170,14 +168,13 @@ async def test_an_exchange_that_gave_up_hears_nothing_more(instance: ScriptedIns
 
 
 async def test_a_fault_of_ours_is_logged_and_ends_the_wait(
-    instance: ScriptedInstance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    instance: ScriptedInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Faulty(Upstream):
         def __init__(self, home: Connections) -> None:
             raise RuntimeError("a slip")
 
-    monkeypatch.setattr(module, "Upstream", Faulty)
-    assert await connected(to(instance.port)) == ("a fault in pointsman", 502)
+    assert await connected(to(instance.port), Faulty) == ("a fault in pointsman", 502)
     assert "a slip" in caplog.text
 
 

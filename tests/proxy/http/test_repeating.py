@@ -312,7 +312,7 @@ async def test_neither_failed_connections_nor_stale_ones_cost_anything_of_the_bu
 
 
 async def test_no_descriptors_are_our_fault_and_no_instance_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def none_left(self: Connections) -> None:
+    async def none_left(self: Connections, exchange: object, speaks: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     async with proxying(instances=3) as proxy:

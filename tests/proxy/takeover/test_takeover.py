@@ -24,6 +24,8 @@ from proxy.takeover.channel import TakeoverError
 from tests.proxy.clients import Clients, busy_instance
 from tests.proxy.running import instance, until
 from tests.proxy.takeover.taking import SOCKET, Stranger, configuration, living
+from tests.proxy.tcp.talking import echo
+from tests.proxy.test_tls import client_context, issue
 from tests.servers.pointsman import COMMAND
 from tests.servers.ports import free_port
 
@@ -87,6 +89,66 @@ async def test_ten_in_a_row_under_load(tmp_path: Path) -> None:
         assert await metric(config, "pointsman_takeover_generation") == 10
         assert await metric(config, "pointsman_takeover_duration_seconds") > 0
         assert await metric(config, "pointsman_takeover_under_way") == 0
+
+
+async def test_five_in_a_row_with_tls(tmp_path: Path) -> None:
+    async with busy_instance() as address, living() as places:
+        config = configuration(address, drain_timeout="3s")
+        config["listeners"][0]["tls"] = {"certificates": [issue(tmp_path, "localhost")]}
+        await places.start(tmp_path, config).begun()
+        url = url_of(config).replace("http://127.0.0.1", "https://localhost")
+        clients = Clients(url, client_context())
+        load = asyncio.create_task(clients.run(keep=3, new=6, large=1))
+        for _ in range(5):
+            await places.start(tmp_path, config, takes_over=True).begun()
+            sent = clients.sent
+            await until(lambda sent=sent: clients.sent > sent + 20)  # type: ignore[misc]
+        clients.stop()
+        await load
+        assert [await one.life for one in places.all[:-1]] == [0] * 5
+        assert not clients.failed
+
+
+async def test_who_has_just_connected_is_not_cut(tmp_path: Path) -> None:
+    async with instance("a") as address, living() as places:
+        config = configuration(address)
+        config["listeners"][0]["tls"] = {"certificates": [issue(tmp_path, "localhost")]}
+        old = await places.start(tmp_path, config).begun()
+        host, _, port = config["listeners"][0]["bind"].partition(":")
+        with socket.create_connection((host, int(port))) as sock:
+            listener = old.application.listeners[0]
+            await until(lambda: listener.clients == 1)  # it has accepted, and waits for the first byte
+            await places.start(tmp_path, config, takes_over=True).begun()
+            sock.setblocking(False)
+            reader, writer = await asyncio.open_connection(sock=sock, ssl=client_context(), server_hostname="localhost")
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert b"Connection: close" in head
+            writer.close()
+        assert await old.life == 0
+
+
+async def test_raw_connections_stay_and_new_ones_come_to_the_new_one(tmp_path: Path) -> None:
+    async with echo() as db, living() as places:
+        config = configuration(db.address)
+        port = free_port()
+        config["listeners"].append({"bind": f"127.0.0.1:{port}", "tcp": {"service": "web"}})
+        old = await places.start(tmp_path, config).begun()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"one\n")
+        assert await reader.readuntil(b"one\n")
+        new = await places.start(tmp_path, config, takes_over=True).begun()
+        writer.write(b"two\n")
+        assert await reader.readuntil(b"two\n")
+        other, talk = await asyncio.open_connection("127.0.0.1", port)
+        talk.write(b"three\n")
+        assert await other.readuntil(b"three\n")
+        assert new.application.listeners[1].clients == 1
+        for one in (writer, talk):
+            one.close()
+            await one.wait_closed()
+        assert await old.life == 0
 
 
 async def test_who_does_not_become_ready_leaves_all_as_it_was(tmp_path: Path) -> None:
