@@ -21,7 +21,7 @@ from proxy.journal import Journal
 from proxy.own_registry import OwnRegistry
 from proxy.registrations import Registrations
 from proxy.reloading import Reloader
-from proxy.sockets import BindError, listen
+from proxy.sockets import BindError, change_mode, listen
 from proxy.systemd import ActivationError, Notifier, shared_out
 from proxy.takeover.offer import Offer
 from proxy.takeover.places import Place, socket_path
@@ -141,6 +141,8 @@ class Application:
             await claim.finish(self)
             for listener in self.listeners:
                 listener.lent = claim.lends("listener", str(listener.bind))
+                if listener.bind.path:
+                    change_mode(listener.bind.path, listener.options.mode)
             if self._admin is not None:
                 self._admin.lend(claim.lends("admin", str(self._admin.bind)))
             self._begin_state()

@@ -245,7 +245,7 @@ class Claim:
             await asyncio.wait([working, ended], return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            raise TakeoverError("it was asked to end before it had taken over")
+            raise TakeoverError(application.died or "it was asked to end before it had taken over")
         finally:
             working.cancel()
             ended.cancel()
