@@ -91,8 +91,8 @@ def counted(results: dict[str, Result]) -> tuple[Counter[str], Counter[str]]:
 
 
 def test_no_request_fails_while_processes_take_over(tmp_path: Path) -> None:
-    sent, failed = counted(rolled(tmp_path, times=2)[0])
-    show("takeover", 2, sent, failed)
+    sent, failed = counted(rolled(tmp_path, times=1)[0])
+    show("takeover", 1, sent, failed)
     assert sent.total() > 50
     assert not failed
 
