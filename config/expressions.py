@@ -101,7 +101,7 @@ def _slow(items: list[Any]) -> str:
         return slow
     flat = _in_line(items)
     anchored = bool(flat) and flat[0][0] is codes.AT and flat[0][1] in _BEGINNINGS
-    if _ways(items, _ALL) * (1 if anchored else LONGEST_MATCHED) > _MOST_WAYS:
+    if _ways(items, _ALL, reading=True) * (1 if anchored else LONGEST_MATCHED) > _MOST_WAYS:
         where = "" if anchored else ", and it may begin anywhere: begin it with ^"
         return f"repetitions could share a text between them in many ways{where}"
     return ""
@@ -126,12 +126,13 @@ def _slow_within(items: list[Any]) -> str:
     return ""
 
 
-def _ways(items: list[Any], after: frozenset[int]) -> int:
+def _ways(items: list[Any], after: frozenset[int], *, reading: bool = False) -> int:
     """Return in how many ways at most a sequence fits one text, up to where one of `after` follows.
 
-    A repetition or an alternative does not add to them if the next character tells how it goes on.
+    A repetition or an alternative does not add to them if the next character tells how it goes on. It may read the
+    whole text again in each of the ways that there are before it, all the same: that counts too with `reading`.
     """
-    ways = apart = 1
+    ways = apart = read = 1
     flat = _in_line(items)
     for place, (code, argument) in enumerate(flat):
         behind, nothing = _first(flat[place + 1 :])
@@ -144,7 +145,7 @@ def _ways(items: list[Any], after: frozenset[int]) -> int:
                 first |= follow if empty else frozenset()
                 alike = alike or bool(taken & first)
                 taken |= first
-            each = [_ways(list(way), follow) for way in argument[1]]
+            each = [_ways(list(way), follow, reading=reading) for way in argument[1]]
             ways *= sum(each) if alike else max(each)
         elif code in _REPEATS:
             least, most, body = argument[0], argument[1], list(argument[2])
@@ -153,11 +154,22 @@ def _ways(items: list[Any], after: frozenset[int]) -> int:
                 last = _ways(body, start | follow)
                 again = most > 1 and 1 < last <= _MOST_WAYS
                 ways *= last * (_ways(body, start | follow if empty else start) ** (most - 1) if again else 1)
+            if most > _MANY and not _begins_apart(flat, place):
+                read = max(read, ways * LONGEST_MATCHED)
             if least != most and (empty or _characters((code, argument)) & follow):
                 ways *= most - least + 1 if most <= _MANY else LONGEST_MATCHED
         else:  # what is matched by itself is never tried again: one after the other, they add up
-            apart = max([apart, *(_ways(inner, _ALL) for inner in _inside(code, argument))])
-    return ways * apart
+            if code is codes.POSSESSIVE_REPEAT and not _begins_apart(flat, place):
+                read = max(read, ways * LONGEST_MATCHED)
+            apart = max([apart, *(_ways(inner, _ALL, reading=reading) for inner in _inside(code, argument))])
+    return (max(ways, read) if reading else ways) * apart
+
+
+def _begins_apart(flat: list[Any], place: int) -> bool:
+    """Tell whether a repetition stands behind a character that it cannot match: no two of its texts overlap then."""
+    before = flat[place - 1] if place else (codes.AT, codes.AT_BEGINNING)
+    single = before[0] in (codes.LITERAL, codes.NOT_LITERAL, codes.IN)
+    return single and not _characters(before) & _characters(flat[place])
 
 
 def _in_line(items: list[Any]) -> list[Any]:
