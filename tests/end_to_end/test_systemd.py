@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,9 +15,11 @@ import pytest
 
 from config.units import parse_bind
 from proxy.systemd import ActivationError, Notifier, activated, matches, shared_out
+from tests.servers.debian import debian_program
 from tests.servers.pointsman import Pointsman
-from tests.servers.ports import free_port
-from tests.servers.program import ask, until
+from tests.servers.ports import free_port, free_ports
+from tests.servers.program import Program, ask, until
+from tests.servers.wanted import had_or_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +106,31 @@ def test_it_accepts_on_the_socket_that_it_is_handed(tmp_path: Path) -> None:
             child.kill()
             child.wait()
             log.close()
+
+
+@pytest.mark.parametrize("fdname", ["", "web"])
+def test_systemd_itself_listens_and_starts_it_when_somebody_comes(
+    tmp_path: Path, request: pytest.FixtureRequest, fdname: str
+) -> None:
+    systemd = had_or_skipped(request.config, "systemd", lambda: debian_program("systemd-socket-activate"))
+    port, other = free_ports(2)
+    listeners = [{"bind": f"127.0.0.1:{port}"}, {"bind": f"127.0.0.1:{other}"}]
+    proxy = Pointsman(tmp_path, {"web": {"discovery": {"static": ["127.0.0.1:9"]}}}, listeners=listeners)
+    named = [f"--fdname={fdname}"] if fdname else []
+    program = str(Path(sys.executable).with_name("pointsman"))
+    command = [systemd.path, "-l", f"127.0.0.1:{port}", *named, program, "run", "-c", str(tmp_path / "pointsman.yaml")]
+
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+        return False
+
+    with Program(command, tmp_path / "activated.log", listens):
+        until(lambda: _answers(proxy.admin_port), "ready")
+        assert ask(port, "/").status == ask(other, "/").status == 502
+        assert (
+            proxy.metric(f'pointsman_downstream_connections_accepted_total{{listener="127.0.0.1:{port}"}}') >= 2
+        )  # who came first too
 
 
 def _as_3(sock: socket.socket) -> Callable[[], None]:
