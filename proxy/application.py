@@ -193,7 +193,7 @@ class Application:
     def change_renewals(self, renewals: Renewals | None) -> None:
         """Get other certificates from an authority, or from another one, or none, from now on."""
         if renewals is not None and self.renewals is not None:
-            renewals.issued, renewals.failed = self.renewals.issued, self.renewals.failed
+            renewals.follow(self.renewals)
         self.renewals = renewals
         self._renew_certificates()
 

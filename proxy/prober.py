@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from discovery import check, grpc_health
+from discovery import check
 from proxy.http.way import probing
 from proxy.probe_pace import Intervals, Pace
 from proxy.tasks import Tasks
@@ -147,6 +147,8 @@ class Prober:
         except CertificateError as error:
             return check.Outcome(False, str(error))
         if options.grpc is not None:
+            from discovery import grpc_health  # and with it h2, 2 MiB, for those who ask by gRPC
+
             return await grpc_health.check(dial, options.grpc, options.timeout, options.host or authority)
         if not options.path:
             return await check.tcp(dial, options.timeout)

@@ -102,7 +102,9 @@ TOP: dict[str, str] = {
     "acme": LIVE,
 }
 _OF_ALL_SERVICES = ("timeouts", "limits", "retries", "ready_from_state")
-_OF_ALL_LISTENERS = ("timeouts", "limits", "retries", "trusted_proxies", "forwarded", "request_id", "access_log")
+_OF_ALL_LISTENERS = (
+    "timeouts", "limits", "retries", "trusted_proxies", "forwarded", "request_id", "access_log", "acme",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,7 @@ class Reloader:
                 if prepared.log is not None:
                     undo.callback(prepared.log.writer.close, 0.0)
             if plan.acme:
-                prepared.renewals = make_renewals(config, application.journal)
+                prepared.renewals = await asyncio.to_thread(make_renewals, config, application.journal)
             self._make_services(plan, config, prepared)
             await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}

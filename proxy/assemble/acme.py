@@ -6,17 +6,18 @@ import logging
 from typing import TYPE_CHECKING
 
 from proxy.tls.acme.challenges import Challenged
-from proxy.tls.acme.files import Folder
 from proxy.tls.acme.renewals import Renewals
 from proxy.tls.acme.wanted import AuthorityOptions
 from proxy.tls.pair import Pair
 
 if TYPE_CHECKING:
     from config import listener as keys
+    from config.acme import Acme
     from config.model import Config
     from proxy.http.terms import Terms
     from proxy.journal import Journal
     from proxy.routes import Router
+    from proxy.tls.acme.files import Folder
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def make_renewals(config: Config, journal: Journal) -> Renewals | None:
         )
     return Renewals(
         AuthorityOptions(wanted.directory, wanted.email or "", str(wanted.ca or "")),
-        Folder(wanted.folder),
+        _folder(wanted),
         domains,
         lambda kind, domain, text: journal.record(NAME, kind, domain, text),
         renew_before=wanted.renew_before,
@@ -57,15 +58,21 @@ def pairs_of(config: Config, listener: keys.Listener, place: str) -> tuple[Pair,
     acme = listener.tls.acme if listener.tls else None
     if acme is None or config.acme is None:
         return ()
-    folder = Folder(config.acme.folder)
+    folder = _folder(config.acme)
     return tuple(Pair(*folder.pair(domain), f"{place}.acme") for domain in acme.domains)
 
 
 def challenged(config: Config, listener: keys.Listener, router: Router[Terms]) -> Router[Terms]:
     """Put the authority's questions before the routes of a listener at which it may ask."""
-    if config.acme is None or not domains_of(config) or not _answers(listener):
+    if config.acme is None or not _answers(listener):
         return router
-    return Challenged(router, Folder(config.acme.folder))
+    return Challenged(router, _folder(config.acme))
+
+
+def _folder(wanted: Acme) -> Folder:
+    from proxy.tls.acme.files import Folder  # and with it 8 MiB of cryptography, for those who want it
+
+    return Folder(wanted.folder)
 
 
 def _answers(listener: keys.Listener) -> bool:

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import bcrypt
-from passlib.hash import apr_md5_crypt, ldap_sha1, sha256_crypt, sha512_crypt
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _BCRYPT_TAKES = 72  # bytes of a password; Apache leaves out what is longer too
 _MOST_COST = 15  # of bcrypt: 2 s of CPU time for a password
@@ -35,8 +28,13 @@ class Hash:
         bcrypt takes 60 ms and more (it leaves the interpreter to others meanwhile), SHA-crypt 3 ms, apr1 0.5 ms.
         """
         if self.kind.startswith("bcrypt"):
+            import bcrypt  # like passlib below: 4 MiB, for those who ask for passwords
+
             return bcrypt.checkpw(password[:_BCRYPT_TAKES], self.text.encode())
-        return _OTHERS[self.kind.partition(" ")[0]](password, self.text)
+        from passlib.hash import apr_md5_crypt, ldap_sha1, sha256_crypt, sha512_crypt
+
+        others = {"apr1": apr_md5_crypt, "sha256": sha256_crypt, "sha512": sha512_crypt, "sha1": ldap_sha1}
+        return bool(others[self.kind.partition(" ")[0]].verify(password, self.text))
 
 
 def read_hash(text: str) -> Hash:
@@ -56,11 +54,3 @@ def read_hash(text: str) -> Hash:
     if re.fullmatch(r"\{SHA\}[A-Za-z0-9+/]{27}=", text):
         return Hash("sha1", text)
     raise HashError("is no hash by bcrypt, SHA-crypt, apr1 or SHA-1; write it anew with htpasswd -B")
-
-
-_OTHERS: dict[str, Callable[[bytes, str], bool]] = {
-    "apr1": apr_md5_crypt.verify,
-    "sha256": sha256_crypt.verify,
-    "sha512": sha512_crypt.verify,
-    "sha1": ldap_sha1.verify,
-}

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.http.buffers import Bounded
-from proxy.http.resets import reset
+from proxy.http.resets import reset, unsent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,16 +98,21 @@ class Pipe:
         self._end("cut", "aborted")
 
     def ended(self, end: End, exc: BaseException | None) -> None:
-        """Take in that a connection is gone."""
+        """Take in that a connection is gone.
+
+        One by TLS that has not ended its stream before was cut off on its way (RFC 8446 6.1), or its owner is rude.
+        That is told as a reset, and not passed on as one, which might take from the client what it has not read yet.
+        """
         if self._closed:
             return
+        cut = exc is not None or not end.transport.can_write_eof()
         both = self._to_client.finished and self._to_instance.finished
         if both:
             ends = ("complete", "complete")
         elif end is self._to_client:
             ends = ("left", "complete" if self._to_instance.finished else "aborted")
         else:
-            ends = ("complete" if self._to_client.finished else "broken", "reset" if exc else "complete")
+            ends = ("complete" if self._to_client.finished else "broken", "reset" if cut else "complete")
         self._end(*ends, broken=exc is not None)
 
     def both_finished(self) -> bool:
@@ -136,7 +141,7 @@ class Pipe:
         self.over(downstream_end, upstream_end)
 
     def _unwritten(self) -> int:
-        return sum(end.transport.get_write_buffer_size() for end in (self._to_client, self._to_instance))
+        return sum(unsent(end.transport) for end in (self._to_client, self._to_instance))
 
     def _flush(self, patience: float, before: int, waited: float) -> None:
         """End what is still being written once nothing of it has been taken for `patience` seconds."""

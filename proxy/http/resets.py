@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
+import sys
 import termios
 from typing import TYPE_CHECKING
 
@@ -14,22 +15,21 @@ if TYPE_CHECKING:
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-def unsent(transport: asyncio.Transport) -> bool:
-    """Tell whether something that was written has not been received yet.
+def unsent(transport: asyncio.Transport) -> int:
+    """Return how many bytes that were written have not been received yet, as far as that is known.
 
     With TLS the loop does not count what the connection below holds; but that holds something only while the kernel,
     which does tell, has no room.
     """
-    if transport.get_write_buffer_size():
-        return True
+    buffered = transport.get_write_buffer_size()
     if transport.can_write_eof():
-        return False
+        return buffered
     sock = transport.get_extra_info("socket")
     if sock is None or sock.fileno() < 0:
-        return False
+        return buffered
     queued = bytearray(4)
     fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, queued)
-    return any(queued)
+    return buffered + int.from_bytes(queued, sys.byteorder)
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -7,10 +7,10 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from proxy.tls.certificate import Certificate, read_pem
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from proxy.tls.certificate import Certificate
 
 SIZE_LIMIT = 2**20  # bytes of a file; a certificate with its chain has some 5,000
 
@@ -41,6 +41,8 @@ class Pair:
 
     def load(self, context: ssl.SSLContext) -> Certificate:
         """Load both into a context, and say what the certificate says. Raises CertificateError."""
+        from proxy.tls.certificate import read_pem  # and with it 8 MiB of cryptography, for those who want it
+
         pem = read(self.cert, f"{self.place}.cert")
         read(self.key, f"{self.place}.key")
         try:

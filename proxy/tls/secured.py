@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from proxy.tls.certificate import read_der
-
 if TYPE_CHECKING:
     import ssl
 
@@ -39,6 +37,8 @@ def secured_by(speaker: ssl.SSLObject, *, asked: bool, whole: bool) -> Secured:
     der = speaker.getpeercert(binary_form=True)
     if not der:
         return Secured(version, name, fields=b"X-Client-Cert-Verified: NONE\r\n")
+    from proxy.tls.certificate import read_der  # as pair.py does
+
     try:
         certificate = read_der(der)
     except ValueError:  # OpenSSL is less strict: it has verified what cannot be read here

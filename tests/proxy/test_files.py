@@ -32,6 +32,7 @@ services:
   web:
     discovery: {static: ["127.0.0.1:9001"]}
     tls: {ca: ca.pem, cert: ours.pem, key: ours.key}
+acme: {terms_agreed: true, domains: [a.example.com], ca: authority.pem}
 """
 CA = trustme.CA()
 
@@ -44,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
         issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
     CA.issue_cert("whole.test").private_key_and_cert_chain_pem.write_to_path(tmp_path / "whole.pem")
     (tmp_path / "ca.pem").write_bytes("# Vydává Žluťoučký kůň\n".encode("cp1250") + CA.cert_pem.bytes())
+    (tmp_path / "authority.pem").write_bytes(CA.cert_pem.bytes())
     (tmp_path / "users").write_text("ann:{SHA}0DPiKuNIrrVmD8IUCuw1hQxNqZc=\n")
     (tmp_path / "pointsman.yaml").write_text(CONFIG)
     return tmp_path
@@ -72,6 +74,7 @@ def test_files_that_are_not_there_are_named_each_with_its_line(folder: Path) -> 
         (15, "services.web.tls.ca", "ca.pem"),
         (15, "services.web.tls.cert", "ours.pem"),
         (15, "services.web.tls.key", "ours.key"),
+        (16, "acme.ca", "authority.pem"),
     ]
     assert told(folder) == [
         f"pointsman.yaml:{line}: {key}: {name} cannot be read: No such file or directory" for line, key, name in where

@@ -52,7 +52,7 @@ async def serving(name: str, folder: Path, tls: ssl.SSLContext | None = None) ->
     one = Instance(name)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", one.answer)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)  # who pauses is not waited for
     await runner.setup()
     try:
         if name.startswith("unix:"):

@@ -117,3 +117,17 @@ def test_the_first_name_that_matches_wins() -> None:
     assert {name: names.find(name) for name in wanted} == wanted
     assert Names([("*.a.com", 1)], None).find("a.com") is None
     assert list(names.shown())[-1] == ("", 0)
+
+
+labels = st.sampled_from(["a", "b", "x"])
+hosts = st.lists(labels, min_size=1, max_size=4).map(".".join)
+
+
+@given(st.lists(st.tuples(st.booleans(), hosts), max_size=12), hosts)
+def test_a_look_up_finds_what_going_through_all_routes_would(routes: list[tuple[bool, str]], name: str) -> None:
+    written = [f"*.{host}" if below else host for below, host in routes]
+    matching = [
+        place for place, (below, host) in enumerate(routes) if (name.endswith(f".{host}") if below else name == host)
+    ]
+    found = Names([(host, place) for place, host in enumerate(written)], None).find(name)
+    assert found == (matching[0] if matching else None)

@@ -34,8 +34,8 @@ def redis_server(pytestconfig: pytest.Config) -> DebianProgram:
 @contextlib.asynccontextmanager
 async def two_redis(
     program: DebianProgram, folder: Path, **service: Any
-) -> AsyncIterator[tuple[Running, dict[str, ServerProcess]]]:
-    """Run pointsman before two servers; yield these by their addresses."""
+) -> AsyncIterator[tuple[Running, dict[str, ServerProcess], contextlib.ExitStack]]:
+    """Run pointsman before two servers; yield these by their addresses, and what is closed before all ends."""
     servers = {f"127.0.0.1:{port}": redis(program, folder, port) for port in free_ports(2)}
     with contextlib.ExitStack() as stack:
         for server in servers.values():
@@ -43,12 +43,14 @@ async def two_redis(
         await asyncio.gather(*(asyncio.to_thread(server.start) for server in servers.values()))
         async with through(folder, {}, {"db": at(*servers, **service)}) as proxy:
             await until(lambda: len(proxy.application.services["db"].pool.candidates) == 2)
-            yield proxy, servers
+            with contextlib.ExitStack() as of_clients:
+                yield proxy, servers, of_clients
 
 
-async def blocked(proxy: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def blocked(proxy: Running, stack: contextlib.ExitStack) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect, and have an instance wait for something that never comes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(proxy))
+    stack.callback(writer.close)
     writer.write(b"PING\r\nBLPOP nothing 0\r\n")
     assert await asyncio.wait_for(reader.readexactly(7), PATIENCE) == b"+PONG\r\n"
     return reader, writer
@@ -57,12 +59,16 @@ async def blocked(proxy: Running) -> tuple[asyncio.StreamReader, asyncio.StreamW
 async def test_redis_is_spoken_through_us_and_what_passes_is_in_the_metrics(
     redis_server: DebianProgram, tmp_path: Path
 ) -> None:
-    async with two_redis(redis_server, tmp_path, health=PROBE) as (proxy, servers):
+    async with two_redis(redis_server, tmp_path, health=PROBE) as (proxy, servers, stack):
         text = "x" * 1_000_000
         said = await asyncio.to_thread(cli, redis_server, port_of(proxy), (), f"SET a {text}\nSTRLEN a\nGET a\n")
         assert said == f"OK\n1000000\n{text}\n"
+        raw = proxy.application.services["db"].traffic.raw
+        assert raw is not None
+        await until(lambda: not raw.open)
         before = await metric(proxy, "pointsman_tcp_bytes_total")
-        connections = [await blocked(proxy) for _ in range(4)]
+        for _ in range(4):
+            await blocked(proxy, stack)
         opened = await metric(proxy, "pointsman_tcp_connections_open")
         assert opened == {'service="db"': 4}
         of_endpoints = await metric(proxy, "pointsman_endpoint_tcp_connections_open")
@@ -74,10 +80,7 @@ async def test_redis_is_spoken_through_us_and_what_passes_is_in_the_metrics(
             for way in ("in", "out")
         ]
         assert passed == [4 * len(b"PING\r\nBLPOP nothing 0\r\n"), 4 * len(b"+PONG\r\n")]
-        for _, writer in connections:
-            writer.close()
-        raw = proxy.application.services["db"].traffic.raw
-        assert raw is not None
+        stack.close()
         await until(lambda: not raw.open)
         assert await metric(proxy, "pointsman_tcp_connections_total") == {'service="db"': 5}
         assert await metric(proxy, "pointsman_tcp_connection_duration_seconds_count") == {'service="db"': 5}
@@ -87,11 +90,11 @@ async def test_redis_is_spoken_through_us_and_what_passes_is_in_the_metrics(
 async def test_an_instance_that_is_killed_is_left_out_until_it_is_back(
     redis_server: DebianProgram, tmp_path: Path
 ) -> None:
-    async with two_redis(redis_server, tmp_path, health=PROBE) as (proxy, servers):
+    async with two_redis(redis_server, tmp_path, health=PROBE) as (proxy, servers, stack):
         service = proxy.application.services["db"]
         raw = service.traffic.raw
         assert raw is not None
-        first, second = await blocked(proxy), await blocked(proxy)
+        first, second = await blocked(proxy, stack), await blocked(proxy, stack)
         by_address = {endpoint.instance.authority: endpoint for endpoint in service.pool.endpoints}
         address, server = next(iter(servers.items()))
         of_killed = service.connections[by_address[address]].raw
@@ -111,16 +114,13 @@ async def test_an_instance_that_is_killed_is_left_out_until_it_is_back(
         await until(lambda: len(service.pool.candidates) == 1)
         healthy = await metric(proxy, "pointsman_endpoint_healthy")
         assert {labels: value for labels, value in healthy.items() if address in labels}.popitem()[1] == 0
-        assert raw.open == 1
+        await until(lambda: raw.open == 1)
         await asyncio.to_thread(server.start)
         await until(lambda: len(service.pool.candidates) == 2)
-        connections = [await blocked(proxy) for _ in range(2)]
-        assert sorted(one.open for endpoint in by_address.values() if (one := service.connections[endpoint].raw)) == [
-            1,
-            2,
-        ]
-        for _, writer in (first, second, *connections):
-            writer.close()
+        for _ in range(2):
+            await blocked(proxy, stack)
+        counted = [service.connections[endpoint].raw for endpoint in by_address.values()]
+        assert sorted(one.open for one in counted if one is not None) == [1, 2]
         still.pop().cancel()
 
 
@@ -128,7 +128,7 @@ async def test_without_probes_connections_that_fail_go_to_another_one_and_eject(
     redis_server: DebianProgram, tmp_path: Path
 ) -> None:
     health = {"passive": {"consecutive_local_failures": 2, "base_ejection_time": "1h", "max_ejection_percent": "100%"}}
-    async with two_redis(redis_server, tmp_path, health=health) as (proxy, servers):
+    async with two_redis(redis_server, tmp_path, health=health) as (proxy, servers, _):
         service = proxy.application.services["db"]
         address, server = next(iter(servers.items()))
         server.kill()

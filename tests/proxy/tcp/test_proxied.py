@@ -15,11 +15,12 @@ from proxy.http.terms import Timeouts
 from proxy.listener import ListenerOptions
 from proxy.proxy_protocol import Ends, Version, header, own_header
 from tests.proxy.http.scripted import until
+from tests.proxy.running import running
 from tests.proxy.tcp.scripted import TcpProxy, tcp_proxying
-from tests.proxy.tcp.talking import PATIENCE, at, echo, port_of, through
+from tests.proxy.tcp.talking import PATIENCE, Echo, at, echo, port_of, through
 from tests.proxy.tcp.test_hello import REAL
 from tests.proxy.test_instance_ways import FAR, FAR_6, proxy_header, tell_instances
-from tests.proxy.test_tls import client_context, issue
+from tests.proxy.test_tls import CA, client_context, issue
 from tests.servers import beside
 from tests.servers.debian import debian_program
 from tests.servers.ports import free_port
@@ -176,3 +177,49 @@ async def test_haproxy_in_front_and_behind(pytestconfig: pytest.Config, tmp_path
             answer = await asyncio.wait_for(reader.read(), PATIENCE)
             writer.close()
             assert answer.endswith(b"192.0.2.7:5555:203.0.113.1:80"), answer
+
+
+async def test_haproxy_wants_a_header_and_then_tls_and_has_the_first_word(
+    pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
+    program = had_or_skipped(pytestconfig, "haproxy", lambda: debian_program("haproxy"))
+    CA.cert_pem.write_to_path(tmp_path / "ca.pem")
+    CA.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    port = free_port()
+    async with echo("db") as db:
+        ends_tls = beside.haproxy(
+            program, tmp_path, port, f"server db {db.address}", mode="tcp",
+            bind=f"127.0.0.1:{port} accept-proxy ssl crt {tmp_path}/server.pem",
+        )  # fmt: skip
+        with contextlib.ExitStack() as stack:
+            await asyncio.to_thread(ends_tls.start)
+            stack.callback(ends_tls.kill)
+            service = at(f"127.0.0.1:{port}", proxy_protocol="v2", tls={"ca": "ca.pem"})
+            async with through(tmp_path, {}, {"db": service}) as proxy:
+                for _ in range(5):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(proxy))
+                    stack.callback(writer.close)
+                    assert await asyncio.wait_for(reader.readline(), PATIENCE) == b"db\n"
+                    writer.write(b"hello\n")
+                    assert await asyncio.wait_for(reader.readline(), PATIENCE) == b"hello\n"
+
+
+async def test_unix_sockets_on_both_sides(tmp_path: Path) -> None:
+    behind = Echo(b"db")
+    socket = tmp_path / "us.sock"
+    to_db = {"tcp": {"service": "db"}}
+    config = {
+        "listeners": [{"bind": "127.0.0.1:0", **to_db}, {"bind": f"unix:{socket}", "mode": "0600", **to_db}],
+        "services": {"db": at(f"unix:{tmp_path}/db.sock")},
+    }
+    async with await asyncio.start_unix_server(behind.serve, tmp_path / "db.sock"), running(config) as proxy:
+        assert socket.stat().st_mode & 0o777 == 0o600
+        reader, writer = await asyncio.open_unix_connection(socket)
+        writer.write(b"last words")
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b"db\nlast words"
+        writer.close()
+        raw = proxy.application.services["db"].traffic.raw
+        assert raw is not None
+        await until(lambda: not raw.open)
+        assert not any(raw.failures.values())

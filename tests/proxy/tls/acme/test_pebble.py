@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from proxy.tls import certificates
 from proxy.tls.acme.challenges import PREFIX
 from proxy.tls.acme.files import Folder
 from tests.proxy.running import instance, running, until
@@ -102,7 +103,10 @@ async def test_a_certificate_that_grows_old_is_renewed_under_load(authority, pro
         assert certificate_in(folder) != before
 
 
-async def test_a_tls_listener_takes_the_certificate_up_and_cuts_nobody_off(authority, proof_port, tmp_path):
+async def test_a_tls_listener_takes_the_certificate_up_and_cuts_nobody_off(
+    authority, proof_port, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(certificates, "LOOK", 0.02)
     async with instance("web") as address:
         config = config_of(proof_port, address, {**authority.keys(tmp_path / "acme"), "domains": []})
         tls = {"acme": {"domains": [DOMAIN]}}
