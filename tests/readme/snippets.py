@@ -14,6 +14,15 @@ README = Path(__file__).parents[2] / "README.md"
 _WHOLE = "What it does"  # the heading of the snippet that has what the others leave out
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes `on` for a word, as pointsman does, and not for true."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: resolvers for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items() if first not in "oO"
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Snippet:
     """One fenced block."""
@@ -25,10 +34,10 @@ class Snippet:
     def configuration(self) -> dict[str, Any]:
         """What README says that it stands for: what it leaves out is as in the first snippet of all features.
 
-        That goes for the keys at the top, for services by their names, and for the keys of a service.
+        What is no configuration leaves out all of it. That goes for the keys at the top, for services by their names, and for the keys of a service.
         """
-        part: dict[str, Any] = yaml.safe_load(self.text)
-        whole: dict[str, Any] = yaml.safe_load(found()[_WHOLE].text)
+        whole: dict[str, Any] = yaml.load(found()[_WHOLE].text, _Loader)
+        part: dict[str, Any] = yaml.load(self.text, _Loader) if self.language == "yaml" else {}
         services = dict(whole["services"])
         for name, keys in part.get("services", {}).items():
             services[name] = {**services.get(name, {}), **keys}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxy.simulate.reading import parse
-from tests.proxy.running import until
+from proxy.simulate.results import simulate
 
 if TYPE_CHECKING:
     from tests.readme.snippets import Snippet
-    from tests.readme.staging import Staged
+    from tests.readme.staging import Stage, Staged
 
 WEB, WEB_2, NEXT, NEXT_2 = (f"10.0.0.{number}:8000" for number in range(1, 5))
 SECRET = {"${STICKY_KEY}": "a key that is long enough"}
@@ -29,7 +30,7 @@ async def test_balancing(stage: Staged) -> None:
         assert set.union(*by_user) == {NEXT, NEXT_2}
 
 
-async def services(staged) -> dict:
+async def services(staged: Stage) -> dict[str, Any]:
     _, told = await staged.pointsman.admin("/api/v1/services")
     return {one["name"]: one for one in told["services"]}
 
@@ -58,12 +59,13 @@ async def test_slow_start_zones_subsets_and_backups(stage: Staged) -> None:
         for endpoint in (first, second):
             pool.drain(endpoint, "tried")
         assert set(await staged.answers(6)) == {NEXT}  # the backup
-        pool.undrain(first)
-        assert first.weight_in_force < first.weight
+        pool.undrain(first.instance.id, "tried", asyncio.get_running_loop().time())
+        assert 0 < first.weight < first.instance.weight
 
 
 @pytest.mark.runs("Simulation")
 def test_simulation(parts: list[Snippet]) -> None:
     scenario = parse(parts[0].text, name="README.md")
-    assert until
-    print(scenario)
+    [peak_ewma] = simulate(scenario, scenario.policies).comparisons
+    assert peak_ewma.p99 is not None
+    assert 10 < 1 / peak_ewma.p99 < 12

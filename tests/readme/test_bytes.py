@@ -173,7 +173,7 @@ async def test_unix_sockets_and_ipv6(stage: Staged, tmp_path: Path) -> None:
     async with stage() as staged:
         path = tmp_path / "web.sock"
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        by_six = f"http://[::1]:{staged.port(1)}/"
+        by_six = f"http://[::1]:{staged.port()}/"
         for connector, url in ((aiohttp.UnixConnector(str(path)), "http://a/"), (aiohttp.TCPConnector(), by_six)):
             async with aiohttp.ClientSession(connector=connector) as session:
                 answered = set()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ async def test_rate_limits(stage: Staged) -> None:
         assert keyed == [200, 200, 429, 200]
 
 
+def login(password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"alice:{password}".encode()).decode()}
+
+
 @pytest.mark.runs("Basic authentication")
 async def test_basic_authentication(stage: Staged, tmp_path: Path) -> None:
     (tmp_path / "users.htpasswd").write_text(f"alice:{HASH}\n")
@@ -43,8 +47,8 @@ async def test_basic_authentication(stage: Staged, tmp_path: Path) -> None:
         refused = await staged.ask()
         assert refused.status == 401
         assert refused.headers["WWW-Authenticate"].startswith('Basic realm="Back office"')
-        assert (await staged.ask(auth=aiohttp.BasicAuth("alice", "wrong"))).status == 401
-        answer = await staged.ask(auth=aiohttp.BasicAuth("alice", "secret"), headers={"X-User": "root"})
+        assert (await staged.ask(headers=login("wrong"))).status == 401
+        answer = await staged.ask(headers={**login("secret"), "X-User": "root"})
         [asked] = staged.instances[answer.text].asked
         assert asked.headers.getall("X-User") == ["alice"]
 
