@@ -33,7 +33,8 @@ class Console:
         back = {ours: theirs for theirs, ours in staged.table.items()}
         for command, expected in dialogue(self.snippet.text):
             said = await _run(replaced(command, staged.table), admin)
-            assert _TIME.sub("TIME", replaced(said, back)) == _TIME.sub("TIME", expected), command
+            heard = _TIME.sub("TIME", replaced(said, back)).strip()
+            assert heard == _TIME.sub("TIME", expected).strip(), f"$ {command}\n{heard}"
 
 
 def dialogue(text: str) -> list[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """A pointsman that runs with a snippet of README.md.
 
 Nothing of the snippet is changed but addresses: those to listen on become free ones, those of instances become those of
-instances that the test runs, and all others (registries, networks) are what the test says that they are here. Files are
-known by relative paths, which lie in the test's folder; variables of the environment are in the table too.
+instances that the test runs, and all others (registries, networks) are what the test says that they are here. Ports
+that stand by themselves are in its table too, and so are variables of the environment. Relative paths lie in the test's
+folder.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def rewritten(value: Any, table: Mapping[str, str]) -> Any:
         known = value in table or value in table.values() or _OURS.fullmatch(value)
         assert known or not _ADDRESS.fullmatch(value), f"what is {value} here?"
         return table.get(value, value)
-    return value
+    return int(table.get(str(value), value)) if type(value) is int else value
 
 
 def _free(bind: str, folder: Path) -> str:
