@@ -34,7 +34,8 @@ class Snippet:
     def configuration(self) -> dict[str, Any]:
         """What README says that it stands for: what it leaves out is as in the first snippet of all features.
 
-        What is no configuration leaves out all of it. That goes for the keys at the top, for services by their names, and for the keys of a service.
+        That goes for the keys at the top, for services by their names, and for the keys of a service; what is no
+        configuration leaves out all of it.
         """
         whole: dict[str, Any] = yaml.load(found()[_WHOLE].text, _Loader)
         part: dict[str, Any] = yaml.load(self.text, _Loader) if self.language == "yaml" else {}

@@ -203,7 +203,7 @@ async def test_tcp_services(stage: Staged, tmp_path: Path) -> None:
 
 async def said(port: int, tls: ssl.SSLContext | None = None, name: str = "") -> bytes:
     """What an instance says, and that it hears what we say."""
-    named = {"ssl": tls, "server_hostname": name} if tls else {}
+    named: dict[str, Any] = {"ssl": tls, "server_hostname": name} if tls else {}
     reader, writer = await asyncio.open_connection("127.0.0.1", port, **named)
     async with asyncio.timeout(PATIENCE):
         first = await reader.readline()

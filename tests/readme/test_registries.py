@@ -99,8 +99,7 @@ async def test_a_first_file(stage: Staged, embedded_registry: EmbeddedRegistry, 
         embedded_registry.register(place(web_1.address, "web"))
         async with stage(at={CONSUL: embedded_registry.address}) as staged:
             await answered(staged, "web-1")
-            shop = {"path": "/api/x", "host": "shop.example.com"}
-            turns = [(await staged.ask(**shop)).text for _ in range(4)]
+            turns = await staged.answers(4, "/api/x", host="shop.example.com")
             assert sorted(turns) == ["127.0.0.1:9001", *["127.0.0.1:9002"] * 3]
         embedded_registry.deregister("web-1")
 

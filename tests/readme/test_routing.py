@@ -57,7 +57,7 @@ async def test_redirects_and_fixed_answers(stage: Staged) -> None:
         assert (article.status, article.headers["Location"]) == (302, "/a/12")
         closed = await staged.ask("/closed/today")
         assert (closed.status, closed.text, closed.headers["Retry-After"]) == (503, "back at noon", "3600")
-        assert (await staged.ask("/articles/x")).text == WEB
+        assert (await staged.ask("/articles/x")).text in {WEB, WEB_2}
         assert sum(len(one.asked) for one in staged.instances.values()) == 1
 
 
