@@ -25,6 +25,7 @@ soak: .venv/installed
 	$(BIN)/python -m tests.end_to_end.soak_updates
 	$(BIN)/python -m tests.end_to_end.soak
 	$(BIN)/python -m tests.end_to_end.test_reload_under_load
+	$(BIN)/python -m tests.end_to_end.test_takeover_under_load
 
 lint: .venv/installed
 	$(BIN)/ruff check .

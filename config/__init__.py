@@ -26,6 +26,7 @@ From the inside out:
 - `upstream_tls` the keys of TLS to the instances of a service
 - `listener`, `route`, `service`, `health`  the keys of each
 - `reload`      when the file is read again
+- `takeover`    how a new process takes the place of a running one
 - `header_rules`  what is taken out of headers and put in, at three levels
 - `mirror`      who gets copies of a route's requests
 - `conditions`, `own_answers`, `split`  what a route may want of a request, and what else than a service it may lead to

@@ -28,6 +28,7 @@ from config.reload import Reload
 from config.route import Route
 from config.service import Service, Settings
 from config.split import Split
+from config.takeover import Takeover
 from config.tcp_references import all_tcp
 from config.texts import NotEmpty, ServiceName
 from config.together import repeated
@@ -168,6 +169,11 @@ class Config(Model):
     )
     drain_timeout: Duration = Field(
         default=30.0, description="When stopping, how long the requests in flight may take to finish."
+    )
+    takeover: Takeover | None = Field(
+        default=None,
+        description="How a new process takes the place of this one, without a refused or broken connection; {} takes "
+        "the defaults. Left out: it does not.",
     )
     reload: Reload = Field(default=Reload(), description="When this file is read again while it is at work.")
 

@@ -199,6 +199,14 @@ def _binds(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Bind]]:
 def _state_nowhere(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:
     if data.get("ready_from_state") is True and data.get("state_dir") is None and ("state_dir",) not in unresolved:
         yield Problem(("ready_from_state",), "does nothing without state_dir: add it")
+    takeover = data.get("takeover")
+    if (
+        isinstance(takeover, dict)
+        and takeover.get("socket") is None
+        and data.get("state_dir") is None
+        and not {("state_dir",), ("takeover", "socket")}.intersection(unresolved)
+    ):
+        yield Problem(("takeover",), "needs a socket, or a state_dir in which it is: add one of them")
 
 
 def _no_authority(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> Iterator[Problem]:

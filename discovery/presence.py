@@ -72,6 +72,10 @@ class Presence:
         self.wanted = not self.ending
         self._due = now
 
+    def hurry(self, now: float) -> None:
+        """Do at once what is to be done next."""
+        self._due = min(self._due, now)
+
     def end(self, now: float) -> None:
         """Want the instance out for good."""
         self.ending, self.wanted = True, False

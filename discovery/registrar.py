@@ -38,6 +38,13 @@ class Lease(Protocol):
         """
         ...
 
+    async def release(self) -> None:
+        """Release what it holds, and leave the instance to another process, which has registered it too.
+
+        Raises nothing but faults; the lease must not be used any more.
+        """
+        ...
+
 
 class Registrar(Protocol):
     """A place in which an instance can be registered."""

@@ -27,6 +27,7 @@ PATIENCE = 90.0  # seconds for one act; registrars have shorter waits of their o
 LEAVING = 5.0  # seconds in which an instance that ends can be taken out; then the registry must notice by itself
 BRIEF = 1.0  # seconds for that when everything is cancelled
 EAGER = 0.25  # seconds between two probes of an instance that has not passed one yet: it is about to start
+_LOOK = 0.01  # seconds between two looks at whether an act is over
 REPEAT = 60.0  # seconds between two warnings of one failure that goes on
 
 _DONE = {Act.REGISTER: "registered", Act.REVOKE: "deregistered"}
@@ -76,6 +77,8 @@ class Registration:
         self._presence = Presence(rise, fall, Backoff(source or random.Random()))
         self._lease: Lease | None = None
         self._is_acting = False
+        self._is_shared = False  # another process registers the instance too
+        self._is_given_up = False  # and we do no more
         self._next_warning = float("-inf")
         self._wake = asyncio.Event()
         self._gone = asyncio.Event()
@@ -91,9 +94,11 @@ class Registration:
             self._presence.want(self._clock())
         probing = asyncio.create_task(self._probe(self._check)) if self._check else None
         try:
-            while not self._presence.is_over:
+            while not (self._presence.is_over or self._is_given_up):
                 self._wake.clear()
                 step = self._presence.next()
+                if step is not None and self._is_shared and step[0] is not Act.RENEW:
+                    step = None
                 if step is None or step[1] > self._clock():
                     await self._pause(step[1] - self._clock() if step else None)
                 else:
@@ -103,10 +108,10 @@ class Registration:
             if probing is not None:
                 probing.cancel()
                 await asyncio.gather(probing, return_exceptions=True)
-            if self._lease is not None:  # cancelled: what can be done at once is done
+            if self._lease is not None:  # cancelled, or given up: what can be done at once is done
                 with suppress(Exception):
                     async with asyncio.timeout(BRIEF):
-                        await self._lease.revoke()
+                        await (self._lease.release() if self._is_given_up else self._lease.revoke())
 
     async def leave(self) -> bool:
         """Take the instance out for good, and return whether anybody may still believe that it is there.
@@ -125,6 +130,27 @@ class Registration:
                 self.service, self._leaving, self.error or "the registry does not answer",
             )  # fmt: skip
         return was_in
+
+    async def share(self) -> None:
+        """Do nothing but renew from now on: another process is about to register the same instance in our place.
+
+        Waits until what is under way is over, but no longer than LEAVING.
+        """
+        self._is_shared = True
+        deadline = self._clock() + LEAVING
+        while self._is_acting and self._clock() < deadline:  # noqa: ASYNC110  # it is about to be over
+            await asyncio.sleep(_LOOK)
+
+    def resume(self) -> None:
+        """Do all again that is to be done: nobody took our place."""
+        self._is_shared = False
+        self._presence.hurry(self._clock())  # it may have been put out of the registry again
+        self._wake.set()
+
+    def give_up(self) -> None:
+        """End soon, and leave the instance where it is: another process has registered it in our place."""
+        self._is_given_up = True
+        self._wake.set()
 
     async def _pause(self, seconds: float | None) -> None:
         with suppress(TimeoutError):
@@ -177,8 +203,9 @@ class Registration:
             self._tell(_DONE[act], f"at {self.instance.authority}")
 
     async def _lost(self, text: str) -> None:
-        log.warning("service %s: the registry lost the instance, it is registered anew: %s", self.service, text)
-        self._tell("registration_lost", text)
+        if not self._is_shared:
+            log.warning("service %s: the registry lost the instance, it is registered anew: %s", self.service, text)
+            self._tell("registration_lost", text)
         lease, self._lease = self._lease, None
         self._presence.lost(self._clock())
         if lease is not None:
@@ -189,6 +216,8 @@ class Registration:
     def _failed(self, act: Act, text: str) -> None:
         now = self._clock()
         self._presence.failed(act, now)
+        if self._is_shared:
+            return  # what was put in our place is no failure
         if not self.error or now >= self._next_warning:
             self._next_warning = now + REPEAT
             log.warning("service %s: the instance could not be %s: %s", self.service, _TRIED[act], text)

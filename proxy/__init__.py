@@ -21,7 +21,8 @@ Around it:
     admin_changes.py  its part that reloads and drains all
     reload.py         what a reload has to do        reloading.py     does it
     config_file.py    the file on the disk           referred.py      the files it refers to
-    systemd.py        what systemd is told
+    systemd.py        what systemd is told           takeover/        by a new process, without a broken connection
+    own_registry.py   the embedded registry
     journal.py       what happened, and why                   logs.py         JSON or text
     tasks.py         tasks with an owner                      descriptors.py  leaves some for what needs them
 

@@ -16,11 +16,14 @@ from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
 from proxy.admin_tcp import raw_routes
 from proxy.metrics import Collector
-from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
+from proxy.sockets import listen, remove_socket
 from proxy.tls.acme.sight import acme_shown
 from proxy.tls.showing import certificates_of
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 _OF_THE_FILE = {
     "methods", "headers", "query", "clients", "split", "redirect", "answer", "strip_prefix", "rewrite"
 }  # fmt: skip
+_BACKLOG = 128  # connections that wait to be accepted
 _LEFT_OUT_SHOWN = 1000  # texts of one list
 
 
@@ -45,8 +49,10 @@ class Admin:
 
     def __init__(self, application: Application, bind: Bind) -> None:
         self._application = application
-        self._bind = bind
-        self._bound = False
+        self.bind = bind
+        self.sockets: Sequence[socket.socket] = ()  # that it listens on
+        self.lent = False
+        self._has_stopped = False
         self._collector = Collector(application)
         app = web.Application(client_max_size=64 * 1024)
         app.add_routes(
@@ -76,27 +82,29 @@ class Admin:
         address = next(iter(self._runner.addresses), "")
         return int(address[1]) if isinstance(address, tuple) else 0
 
-    async def start(self) -> None:
-        """Bind and answer. Raises BindError."""
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
+        """Answer, on sockets that listen already or on its own. Raises BindError."""
         await self._runner.setup()
-        bind = self._bind
-        site: web.BaseSite
         try:
-            if bind.path:
-                site = web.SockSite(self._runner, bind_unix(bind.path))
-            else:
-                site = web.TCPSite(self._runner, bind.host or None, bind.port)
-            await site.start()
-            self._bound = True
-        except OSError as error:
+            self.sockets = sockets or await asyncio.to_thread(listen, self.bind, None, (), "the admin address ")
+            for sock in self.sockets:
+                await web.SockSite(self._runner, sock, backlog=_BACKLOG).start()
+        except OSError:
             await self._runner.cleanup()
-            raise BindError(f"cannot listen on the admin address {bind}: {why_unbound(error)}") from error
+            raise
+
+    def lend(self, lent: bool) -> None:
+        """Take note that another process answers at the same sockets, or none any more."""
+        self.lent = lent
 
     async def stop(self) -> None:
         """Answer no more."""
+        if self._has_stopped:
+            return
+        self._has_stopped = True
         await self._runner.cleanup()
-        if self._bound and self._bind.path:
-            remove_socket(self._bind.path)
+        if self.sockets and self.bind.path and not self.lent:
+            remove_socket(self.bind.path)
 
     async def _livez(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

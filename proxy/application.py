@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from discovery.embedded.server import RegistryServer
 from proxy.admin import Admin
 from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import make_catalogs
@@ -18,15 +18,17 @@ from proxy.assemble.listeners import access_log, make_listeners
 from proxy.assemble.routes import make_splits
 from proxy.assemble.services import make_services, state_folder
 from proxy.journal import Journal
+from proxy.own_registry import OwnRegistry
 from proxy.registrations import Registrations
 from proxy.reloading import Reloader
-from proxy.sockets import BindError
+from proxy.sockets import BindError, change_mode, listen
 from proxy.systemd import ActivationError, Notifier, shared_out
+from proxy.takeover.offer import Offer
+from proxy.takeover.places import Place, socket_path
 from proxy.tasks import Tasks
 from proxy.tls.certificates import watch
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
     from config.model import Config
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from proxy.listener import Listener
     from proxy.prober import Prober
     from proxy.service import Service
+    from proxy.takeover.claim import Claim
     from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals
     from proxy.tls.certificates import Certificates
@@ -59,6 +62,7 @@ class Application:
         file: ConfigFile | None = None,
         loaded: Loaded | None = None,
         sockets: Sequence[socket.socket] = (),
+        claim: Claim | None = None,
     ) -> None:
         self.config = config
         self.notifier = Notifier()
@@ -76,7 +80,13 @@ class Application:
         self._follows_users = False
         self.draining = False
         self.died = ""  # the part of us that died, and of what
+        self.successor = 0  # the process that has taken our place
+        self.offer = Offer(self, path) if (path := socket_path(config)) else None
+        self.claim = claim
         self._sockets = sockets  # that systemd listens on for us
+        self._given: list[tuple[Sequence[socket.socket], bool]] = []  # what each listener begins to accept on
+        # The same of the admin address, the embedded registry and the takeover.
+        self._others: tuple[list[socket.socket], list[socket.socket], list[socket.socket]] = ([], [], [])
         self.departing: list[
             tuple[Listener | TcpListener, float]
         ] = []  # listeners whose address is gone, and since when
@@ -85,47 +95,108 @@ class Application:
         self._end = asyncio.Event()
         self._now = asyncio.Event()
         self._tasks = Tasks(self._fault)
-        self._registry: RegistryServer | None = None
+        self.registry = OwnRegistry(config.registry) if config.registry else None
+        self._writing: asyncio.Task[None] | None = None
         self._admin = Admin(self, config.admin.bind) if config.admin else None
 
     async def start(self) -> None:
-        """Bind and begin. Raises BindError."""
-        try:
-            given = await asyncio.to_thread(shared_out, [one.bind for one in self.listeners], self._sockets)
-        except ActivationError as error:
-            raise BindError(str(error)) from error
-        if self._admin is not None:
-            await self._admin.start()
-        wanted = self.config.registry
-        if wanted is not None:
-            registry = RegistryServer(wanted.bind.host, wanted.bind.port, wanted.data_dir)
-            try:
-                await registry.start()
-            except OSError as error:
-                raise BindError(error.strerror) from error
-            self._registry = registry
-        if self.state is not None:
-            self._tasks.start(self.state.run(), "the writing of the state")
+        """Bind and begin. Raises BindError, and TakeoverError when the process that runs already goes on instead."""
+        claim = self.claim
+        if claim is not None:
+            await claim.begin()
+        await self._find_sockets()
+        admin, registry, offer = self._others
+        if self.offer is not None:
+            await self.offer.bind(offer)
+        if claim is None:
+            await self._begin_admin(admin)
+            self._begin_state()
+        if self.registry is not None and (claim is None or not claim.offers("registry")):
+            await self.registry.start(registry[0] if registry else None)
         for service in self.services.values():
             self.follow(service)
         self.catalogs.start(self._tasks)
         if self.access_log is not None:
             self._tasks.start(self.access_log.writer.watch(), "the access log")
-        self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
-        for listener, sockets in zip(self.listeners, given, strict=True):
+        self._tasks.start(self._sweep(), "the sweep of deadlines")
+        if claim is not None:
+            # Until all are known that requests are routed to, and the other lets go of what only one can have.
+            await claim.settle(self)
+            await self._begin_admin(admin)
+            if self.registry is not None and claim.offers("registry"):
+                await self.registry.start(registry[0] if registry else None, claim.times)
+        else:
+            self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
+        for listener, (sockets, lent) in zip(self.listeners, self._given, strict=True):
             if sockets:
-                listener.accept(sockets, lent=True)
+                listener.accept(sockets, lent=lent)
             else:
                 await listener.start()
             _log.info("listening on %s", listener.address)
             self.attend(listener)
         self._tasks.start(watch(self._certificates), "the watch of certificates")
         self.follow_users()
-        self._tasks.start(self._sweep(), "the sweep of deadlines")
-        self._renew_certificates()
         self.registrations.start(self._tasks)
+        if claim is not None:
+            await claim.finish(self)
+            for listener in self.listeners:
+                listener.lent = claim.lends("listener", str(listener.bind))
+                if listener.bind.path:
+                    change_mode(listener.bind.path, listener.options.mode)
+            if self._admin is not None:
+                self._admin.lend(claim.lends("admin", str(self._admin.bind)))
+            self._begin_state()
+            self.notifier.succeed(claim.watchdog)
+            self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
+        self._renew_certificates()
+        if self.offer is not None:
+            self.offer.start()
         self._tasks.start(self.reloader.watch(), "the watch of the configuration")
         self.reloader.begin()
+
+    async def _find_sockets(self) -> None:
+        """Find the sockets that we begin with: those handed over; for the others there will be new ones.
+
+        In a takeover the listeners bind those now: what is wrong with them shows before anything is asked of the other
+        process. Raises BindError.
+        """
+        binds, claim, config = [one.bind for one in self.listeners], self.claim, self.config
+        admin = [config.admin.bind] if config.admin else []
+        registry = [config.registry.bind] if config.registry else []
+        if claim is None:
+            try:
+                given = await asyncio.to_thread(shared_out, [*binds, *admin, *registry], self._sockets)
+            except ActivationError as error:
+                raise BindError(str(error)) from error
+            self._given = [(sockets, bool(sockets)) for sockets in given[: len(binds)]]
+            rest = given[len(binds) :]
+            self._others = (rest.pop(0) if admin else [], rest.pop(0) if registry else [], [])
+            return
+        for bind in binds:
+            handed = claim.sockets_of("listener", str(bind))
+            self._given.append((handed, bool(handed)))
+        self._others = (
+            [sock for bind in admin for sock in claim.sockets_of("admin", str(bind))],
+            [sock for bind in registry for sock in claim.sockets_of("registry", str(bind))],
+            claim.sockets_of("takeover", str(self.offer.path)) if self.offer else [],
+        )
+        beside = claim.left("listener")
+        for place, (sockets, _) in enumerate(self._given):
+            if not sockets:
+                self._given[place] = (
+                    await asyncio.to_thread(listen, binds[place], self.listeners[place].options.mode, beside),
+                    False,
+                )
+
+    async def _begin_admin(self, handed: list[socket.socket]) -> None:
+        """Answer at the admin address, if there is to be one. Raises BindError."""
+        if self._admin is not None:
+            self._admin.lend(bool(handed))
+            await self._admin.start(handed)
+
+    def _begin_state(self) -> None:
+        if self.state is not None:
+            self._writing = self._tasks.start(self.state.run(), "the writing of the state")
 
     async def run(self) -> int:
         """Serve until a signal ends it; return the exit status."""
@@ -134,15 +205,24 @@ class Application:
             loop.add_signal_handler(number, self.end)
         loop.add_signal_handler(signal.SIGHUP, self.reloader.ask, "SIGHUP")
         try:
-            try:
-                await self.start()
-                await self.ended()
-                await self.drain()
-            finally:
-                await self.stop()
+            return await self.live()
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+    async def live(self) -> int:
+        """Serve until it is asked to end; return the exit status."""
+        try:
+            try:
+                await self.start()
+            except Exception as error:
+                if self.claim is not None:
+                    await self._step_back(self.claim, str(error) or type(error).__name__)
+                raise
+            await self.ended()
+            await self.drain()
+        finally:
+            await self.stop()
         return 1 if self.died else 0
 
     @property
@@ -165,6 +245,59 @@ class Application:
             self._now.set()
         self._end.set()
 
+    # What a takeover does to us; see takeover.
+
+    @property
+    def generation(self) -> int:
+        """How many processes have had this place before us, one taking over from the other."""
+        return self.claim.generation if self.claim is not None else 0
+
+    def places(self) -> list[Place]:
+        """List what we listen on, all of which can be handed over."""
+        places = [
+            Place("listener", str(listener.bind), listener.lent, list(listener.sockets)) for listener in self.listeners
+        ]
+        if self._admin is not None:
+            places.append(Place("admin", str(self._admin.bind), self._admin.lent, list(self._admin.sockets)))
+        if self.registry is not None:
+            places.append(Place("registry", self.registry.bind, False, self.registry.sockets))
+        if self.offer is not None:
+            places.append(Place("takeover", str(self.offer.path), False, self.offer.sockets))
+        return places
+
+    def give_way(self, pid: int, taken: Sequence[Place], registered: Sequence[str]) -> None:
+        """Accept no more on what another process has taken, and leave to it what it has registered."""
+        self.successor = pid
+        self.draining = True
+        self.notifier.hand_over(pid)
+        if self._writing is not None:
+            self._writing.cancel()
+            self.state = None
+        if self._renewing is not None:
+            self._renewing.cancel()
+        self.registrations.give_up(registered)
+        if self.registry is not None:
+            self.registry.forget()
+        gone = {id(sock) for place in taken for sock in place.sockets}
+        for listener in self.listeners:
+            if listener.sockets and id(listener.sockets[0]) in gone:
+                listener.lent = True
+                listener.drain()
+        if self._admin is not None and any(place.role == "admin" for place in taken):
+            self._admin.lend(True)
+            self._tasks.start(self._admin.stop(), "the end of the admin address")
+
+    async def _step_back(self, claim: Claim, why: str) -> None:
+        """Leave all to the process that was to be taken over from; whoever has come to us is answered first."""
+        self.registrations.give_up()
+        if self.registry is not None:
+            await self.registry.stop()
+        await claim.refuse(why)
+        claim.close()
+        if any(listener.started for listener in self.listeners):
+            await self.drain()
+        claim.give_back()
+
     # What a change of the configuration does to us; see reloading.py.
 
     def follow(self, service: Service) -> None:
@@ -184,6 +317,11 @@ class Application:
         if self.guards.files and not self._follows_users:
             self._follows_users = True
             self._tasks.start(self.guards.follow(), "the watch of the files of users")
+
+    def go_on_with_registry(self) -> None:
+        """Begin the embedded registry again: nobody has taken its place."""
+        if self.registry is not None and not self.ending:
+            self._tasks.start(self.registry.go_on(), "the embedded registry")
 
     def attend(self, listener: Listener | TcpListener) -> None:
         """Have the journal told what becomes of a listener's certificates."""
@@ -225,6 +363,8 @@ class Application:
         """Leave the registries, then accept nobody; wait until requests in flight end, up to `drain_timeout`."""
         self.draining = True
         self.notifier.stopping("draining")
+        if self.offer is not None:
+            await self.offer.stop()
         await self.registrations.leave(self._now)
         _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
         for listener in self.listeners:
@@ -248,17 +388,24 @@ class Application:
     async def stop(self) -> None:
         """End every part."""
         self.notifier.stopping("ending")
+        if self.offer is not None:
+            await self.offer.stop()
+        if self.claim is not None:
+            self.claim.close()
         for listener in (*self.listeners, *(listener for listener, _ in self.departing)):
             listener.drain()
             listener.abort()
+        for sockets, _ in self._given:
+            for sock in sockets:
+                sock.close()
         try:
             async with asyncio.timeout(_CLOSING):
                 await self.reloader.stop()
                 await self._tasks.stop()
                 for service in (*self.catalogs.stop(), *self.services.values()):
                     await service.end()
-                if self._registry is not None:
-                    await self._registry.stop()
+                if self.registry is not None:
+                    await self.registry.stop()
                 if self._admin is not None:
                     await self._admin.stop()
         except TimeoutError:
@@ -276,7 +423,11 @@ class Application:
         """List the reasons for which no traffic should be sent here; none when ready."""
         reasons = ["draining"] if self.draining else []
         reasons += [f"listener {one.bind}: nobody is accepted yet" for one in self.listeners if not one.started]
-        reasons += [
+        return reasons + self.unknown()
+
+    def unknown(self) -> list[str]:
+        """List the reasons for which it is not known yet who is there."""
+        reasons = [
             f"service {service.name}: {reason}" for service in self.services.values() if (reason := service.unready())
         ]
         reasons += [
@@ -291,7 +442,9 @@ class Application:
         self.journal.record(f"listener {listener}", kind, "", reason)
 
     def _own_port(self) -> int:
-        return next(iter(self.listeners[0].ports), 0)
+        given = self._given[0][0] if self._given else []
+        ports = [sock.getsockname()[1] for sock in given if sock.family != socket.AF_UNIX]
+        return next(iter(self.listeners[0].ports or ports), 0)
 
     async def _sweep(self) -> None:
         while True:
@@ -303,6 +456,8 @@ class Application:
                 service.sweep(now)
             self.catalogs.sweep(now, self._tasks)
             self._sweep_departing(now)
+            if self.offer is not None:
+                self.offer.sweep()
 
     def _sweep_departing(self, now: float) -> None:
         """Do for the listeners that are gone what `drain` does when all are."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from config.schema import schema as config_schema
+from config.takeover import Takeover
 from config.units import Bind, parse_bind
 from proxy import demo as demonstration
 from proxy import logs
@@ -34,6 +35,9 @@ from proxy.registry_command import serve_registry
 from proxy.simulate.command import simulate_command
 from proxy.sockets import BindError
 from proxy.systemd import ActivationError, activated
+from proxy.takeover.background import into_background
+from proxy.takeover.claim import Claim
+from proxy.takeover.places import socket_path
 
 if TYPE_CHECKING:
     from config.model import Config
@@ -59,19 +63,34 @@ def main() -> None:
 
 @main.command()
 @click.option("-c", "--config", "file", type=FILE, help="The configuration file.")
+@click.option(
+    "--takeover",
+    metavar="[SOCKET]",
+    is_flag=False,
+    flag_value="",
+    help="Take the place of the process that runs, without a refused or broken connection. It is found where the "
+    "file's takeover key says, or at this socket.",
+)
+@click.option("--background", is_flag=True, help="With --takeover: end once it has taken over; it goes on by itself.")
 @click.option("--listen", metavar="ADDRESS", help="Without a file: accept requests here, as in 127.0.0.1:8080.")
 @click.option("--to", "instances", metavar="HOST:PORT", multiple=True, help="Without a file: an instance; repeatable.")
 @click.option("--balancer", metavar="NAME", help="Without a file: the policy that picks an instance.")
 @click.option("--admin", metavar="ADDRESS", help="Without a file: the admin API and the metrics here.")
 def run(
-    file: Path | None, listen: str | None, instances: tuple[str, ...], balancer: str | None, admin: str | None
+    file: Path | None,
+    takeover: str | None,
+    background: bool,
+    listen: str | None,
+    instances: tuple[str, ...],
+    balancer: str | None,
+    admin: str | None,
 ) -> None:
     """Balance load, as a file says or between the instances named."""
     by_hand = listen is not None or bool(instances) or balancer is not None or admin is not None
     if file is not None and by_hand:
         raise click.UsageError("-c FILE says everything: leave out --listen, --to, --balancer and --admin")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means to reload
-    read = None
+    read: tuple[ConfigFile | None, Loaded | None] = None, None
     if file is not None:
         read = ConfigFile(file.absolute()), read_config(file)
         config = read[1].config
@@ -80,7 +99,20 @@ def run(
     else:
         raise click.UsageError("say what to run: -c FILE, or --listen ADDRESS with at least one --to HOST:PORT")
     logs.set_up(config.log.level, config.log.format)
-    run_to_end(_serve(config, *(read or ())))
+    claim = None if takeover is None else claim_of(config, takeover)
+    if background:
+        if claim is None:
+            raise click.UsageError("--background goes with --takeover")
+        claim.on_success = into_background()
+    run_to_end(_serve(config, *read, claim))
+
+
+def claim_of(config: Config, path: str) -> Claim:
+    """Say from whom to take over: at a path, or else where the file says. Raises click.UsageError."""
+    found = Path(path).absolute() if path else socket_path(config)
+    if found is None:
+        raise click.UsageError("--takeover needs the key takeover in the file, or the socket of the process that runs")
+    return Claim(found, config.takeover.timeout if config.takeover else Takeover().timeout)
 
 
 @main.command()
@@ -142,16 +174,16 @@ for command in (register, services, discover, drain, reload, split, simulate_com
     main.add_command(command)
 
 
-async def _serve(config: Config, file: ConfigFile | None = None, loaded: Loaded | None = None) -> int:
+async def _serve(config: Config, file: ConfigFile | None, loaded: Loaded | None, claim: Claim | None) -> int:
     _raise_file_limit()
     # What was loaded so far stays for ever; the collector need not look at it again in every full collection.
     gc.collect()
     gc.freeze()
     try:
-        sockets = activated()
+        sockets = activated() if claim is None else []
     except ActivationError as error:
         raise BindError(str(error)) from error
-    application = Application(config, file, loaded, sockets)
+    application = Application(config, file, loaded, sockets, claim)
     status = await application.run()
     if application.died:
         click.echo(f"pointsman: ended because {application.died}", err=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from proxy.proxy_protocol import Ends
     from proxy.tls.certificates import Certificates
 
+LAST_CHANCE = 1.0  # seconds that those have when a listener drains who have said nothing yet
 _REFUSED_AT_ONCE = 256  # clients too many that are being told so
 _ROOM_AT_ONCE = 64  # idle connections closed at each sweep while descriptors are short
 
@@ -104,8 +105,7 @@ class Listening(Generic[C]):
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        waiting = len(self.proxied) if self.proxied is not None else 0
-        return len(self._clients) + waiting + (len(self.handshakes) if self.handshakes is not None else 0)
+        return len(self._clients) + self._waiting
 
     @property
     def exhausted(self) -> int:
@@ -210,6 +210,17 @@ class Listening(Generic[C]):
             remove_socket(self.bind.path)
         for client in list(self._clients):
             client.drain()
+        if self.proxied is not None or self.handshakes is not None:
+            # Who has just been accepted may have something on its way, as one that is idle.
+            asyncio.get_running_loop().call_later(LAST_CHANCE, self._cut_silent)
+
+    @property
+    def _waiting(self) -> int:
+        """How many are not clients yet."""
+        waiting = len(self.proxied) if self.proxied is not None else 0
+        return waiting + (len(self.handshakes) if self.handshakes is not None else 0)
+
+    def _cut_silent(self) -> None:
         if self.proxied is not None:
             self.proxied.cut()
         if self.handshakes is not None:

@@ -20,6 +20,7 @@ from proxy.counters import LATENCY_BOUNDS
 from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
 from proxy.reloading import REFUSED
+from proxy.takeover.metrics import takeover_metrics
 from proxy.tcp.metrics import raw_connections
 from proxy.tls.acme.sight import acme_metrics
 from proxy.tls.showing import tls_metrics
@@ -57,6 +58,7 @@ class Collector(CollectorBase):
         yield from self._discovery()
         yield from self._catalogs()
         yield from self._configuration()
+        yield from takeover_metrics(self._application.offer, self._application.claim)
         yield from mirror_metrics(self._application.services.values())
         yield from guard_metrics(self._application.guards)
 

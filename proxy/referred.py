@@ -23,7 +23,8 @@ _MOST = 1000  # files
 # The path and the digest of each such file, by the place of the key that names it.
 Files = dict[KeyPath, tuple[str, str]]
 
-_NOT_READ = ("access_log", "state_dir", "registry", "acme")  # keys whose path is for us to write to, or read each time
+# Keys whose path is for us to write to, or read each time.
+_NOT_READ = ("access_log", "state_dir", "registry", "acme", "takeover")
 
 
 def files_of(config: Config) -> dict[KeyPath, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from discovery.registration import Registration
 from proxy import registrars
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
     from typing import Any
 
     from config.register import Register
@@ -36,14 +37,42 @@ class Registrations:
         self._journal = journal
         self._own_port = own_port
         self._running: list[Registration] = []
+        self._keys: dict[Registration, str] = {}
         self._delay = max((one.deregister_delay for one in wanted), default=0.0)
 
     def start(self, tasks: Tasks) -> None:
         """Begin to keep each instance in its registry."""
         for wanted in self._wanted:
-            registration = self._make(wanted, wanted.port or self._own_port())
+            key, registration = self._make(wanted, wanted.port or self._own_port())
             self._running.append(registration)
+            self._keys[registration] = key
             tasks.start(registration.run(), f"the registration of {wanted.service}")
+
+    def keys(self) -> list[str]:
+        """Return what would be registered, and where: the same for two processes that would take each other's place."""
+        return [_key(wanted, registrars.make(wanted), wanted.port or self._own_port()) for wanted in self._wanted]
+
+    async def share(self, keys: Collection[str]) -> list[str]:
+        """Do nothing but renew those that another process is about to register too; return the keys of those in."""
+        shared = [registration for registration in self._running if self._keys[registration] in keys]
+        await asyncio.gather(*(registration.share() for registration in shared))
+        return [self._keys[registration] for registration in shared if registration.is_in]
+
+    def resume(self) -> None:
+        """Go on alone: nobody took our place."""
+        for registration in self._running:
+            registration.resume()
+
+    def give_up(self, keys: Collection[str] | None = None) -> None:
+        """Leave those to another process that registers them; None: all."""
+        for registration in list(self._running):
+            if keys is None or self._keys[registration] in keys:
+                registration.give_up()
+                self._running.remove(registration)
+
+    def are_in(self, keys: Collection[str]) -> bool:
+        """Tell whether all of these are registered."""
+        return all(registration.is_in for registration in self._running if self._keys[registration] in keys)
 
     async def leave(self, hurry: asyncio.Event) -> None:
         """Take all instances out, and wait until those who sent requests have noticed; `hurry` ends the wait."""
@@ -60,14 +89,14 @@ class Registrations:
             _log.info("out of the registry; serving for another %g s, until everybody has noticed", self._delay)
             await asyncio.sleep(self._delay)
 
-    def _make(self, wanted: Register, port: int) -> Registration:
+    def _make(self, wanted: Register, port: int) -> tuple[str, Registration]:
         target = registrars.make(wanted)
         probe = wanted.probe
 
         def told(kind: str, identity: str, text: str) -> None:
             self._journal.keep(wanted.service, kind, identity, text)
 
-        return Registration(
+        return _key(wanted, target, port), Registration(
             target.service,
             target.registrar,
             functools.partial(_describe, wanted, target, port),
@@ -78,6 +107,10 @@ class Registrations:
             journal=told,
             leaving=target.leaving,
         )
+
+
+def _key(wanted: Register, target: Target, port: int) -> str:
+    return json.dumps([wanted.kind, target.places, target.service, wanted.identity(port)])
 
 
 async def _describe(wanted: Register, target: Target, port: int) -> Instance:

@@ -98,6 +98,7 @@ TOP: dict[str, str] = {
     "request_id": LIVE,
     "ready_from_state": LIVE,
     "drain_timeout": LIVE,
+    "takeover": RESTART,
     "reload": LIVE,
     "acme": LIVE,
 }

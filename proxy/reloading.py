@@ -119,6 +119,11 @@ class Reloader:
         """Allow reloads: the application has started."""
         self._begun.set()
 
+    @property
+    def has_begun(self) -> bool:
+        """True once the application has started."""
+        return self._begun.is_set()
+
     async def reload(self, why: str) -> Outcome:
         """Take into force what the file holds now, and tell what became of it."""
         if self._next is None:
@@ -138,7 +143,8 @@ class Reloader:
         settled: Look = ()  # it may have changed since it was read at the start
         while True:
             await asyncio.sleep(LOOK)
-            if not self._application.config.reload.watch:
+            offer = self._application.offer
+            if not self._application.config.reload.watch or (offer is not None and offer.busy is not None):
                 continue
             look = await self._look(file)
             if look == settled:
@@ -152,6 +158,11 @@ class Reloader:
             # Touched and not changed, tried already, or on its way from one name to another.
             if look[0] is not None and await self._digest(file) != self._tried:
                 await self.reload("its file has changed")
+
+    async def pause(self) -> None:
+        """Wait until a reload under way is over; while somebody takes over there will be no other."""
+        async with self._lock:
+            pass
 
     async def stop(self) -> None:
         """Wait until a reload under way is over, unless it takes too long."""
@@ -197,6 +208,8 @@ class Reloader:
     async def _reload(self) -> tuple[str, ...]:
         """Take what the file holds into force; return what has changed. Raises RefusedError."""
         application = self._application
+        if application.offer is not None and application.offer.busy is not None:
+            raise RefusedError(409, "another process is taking over: ask again if it does not")
         if self.file is None:
             raise RefusedError(409, "there is no file: it was started with a configuration of its command line")
         loaded = await self._read(self.file)

@@ -21,8 +21,12 @@ class BindError(OSError):
     """An address cannot be listened on; the text says which, and why."""
 
 
-def listen(bind: Bind, mode: int | None = None, beside: Sequence[socket.socket] = ()) -> list[socket.socket]:
+def listen(
+    bind: Bind, mode: int | None = None, beside: Sequence[socket.socket] = (), what: str = ""
+) -> list[socket.socket]:
     """Listen on all addresses that `bind` stands for; `mode` is for a unix socket's file. Raises BindError.
+
+    `what` is said before them in the error.
 
     `beside` are sockets of ours that listen on some of the same addresses, or that are in the way of them. A socket of
     the very same address is shared (by a duplicate), so that no client in its queue is lost. One that has a part of the
@@ -44,7 +48,7 @@ def listen(bind: Bind, mode: int | None = None, beside: Sequence[socket.socket] 
             return [sock]
         return _listen_tcp(_resolve(bind.host or None, bind.port), beside)
     except OSError as error:
-        raise BindError(f"cannot listen on {bind}: {why_unbound(error)}") from error
+        raise BindError(f"cannot listen on {what}{bind}: {why_unbound(error)}") from error
 
 
 def _resolve(host: str | None, port: int) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:

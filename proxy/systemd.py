@@ -66,6 +66,23 @@ class Notifier:
         if self._is_ready and not self._ends:
             self.send("READY=1")
 
+    def hand_over(self, pid: int) -> None:
+        """Tell that another process is the main one from now on, and nothing more."""
+        if not self._ends:
+            self._ends = True
+            self.send(f"MAINPID={pid}")
+        self._address = ""
+
+    def succeed(self, watchdog: float) -> None:
+        """Tell that we are the main process from now on; who was before has had a sign of life wanted as often."""
+        self._interval = self._interval or watchdog
+        self.send(f"MAINPID={self._pid}")
+
+    @property
+    def watchdog(self) -> float:
+        """Seconds from one sign of life to the next; 0: none is wanted."""
+        return self._interval
+
     def stopping(self, status: str) -> None:
         """Tell that we end."""
         if not self._ends:
@@ -138,7 +155,7 @@ def shared_out(binds: Sequence[Bind], given: Sequence[socket.socket]) -> list[li
         shared.append(ours)
     if left:
         names = " and ".join(_shown(sock) for sock in left)
-        raise ActivationError(f"systemd listens on {names}, which no listener has for its bind")
+        raise ActivationError(f"systemd listens on {names}, which is the bind of no listener, admin or registry")
     return shared
 
 

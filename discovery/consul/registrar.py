@@ -110,6 +110,9 @@ class ConsulLease:
         if answer.status != 200 and answer.status != 404 and not _says(answer, _NO_SERVICE):
             raise self._agent.refused(answer, RIGHT)
 
+    async def release(self) -> None:
+        """Leave the service to who renews its check from now on."""
+
 
 def _check_id(service_id: str) -> str:
     return f"service:{service_id}"  # what Consul itself calls the only check of a service

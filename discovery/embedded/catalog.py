@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from discovery.embedded.definition import CheckDefinition, Kind, ServiceDefinition, Status
     from discovery.embedded.draft import Draft
+
+# By check ID: the seconds until its TTL runs out, and for how many it has been critical.
+Times = dict[str, tuple[float | None, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,33 @@ class Catalog:
             self._tags = {name: sorted(found) for name, found in tags.items()}
             self._tags_index = self.services_index
         return self._tags
+
+    def times(self, now: float) -> Times:
+        """Return for each check in how many seconds its TTL runs out, and for how many it has been critical."""
+        return {
+            check.id: (
+                None if math.isinf(check.expires) else check.expires - now,
+                None if check.critical_since is None else now - check.critical_since,
+            )
+            for check in self.checks.values()
+            if check.critical_since is not None or not math.isinf(check.expires)
+        }
+
+    def take_times(self, times: Times, now: float) -> None:
+        """Have the checks run out when those would have of the catalog whose `times` these are.
+
+        Those of checks that are there and in the same state count; none gives a TTL more than it would have.
+        """
+        for check_id, (left, critical_for) in times.items():
+            check = self.checks.get(check_id)
+            if check is None:
+                continue
+            expires, critical_since = check.expires, check.critical_since
+            if left is not None and not math.isinf(expires):
+                expires = min(expires, now + left)
+            if critical_for is not None and critical_since is not None:
+                critical_since = now - max(critical_for, 0.0)
+            self.checks[check_id] = replace(check, expires=expires, critical_since=critical_since)
 
     def apply(self, draft: Draft) -> Applied:
         """Make a draft visible, whole."""

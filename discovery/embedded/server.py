@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from os import PathLike
 
-    from discovery.embedded.catalog import Applied
+    from discovery.embedded.catalog import Applied, Times
     from discovery.embedded.definition import CheckDefinition, Status
     from discovery.embedded.draft import Draft
 
@@ -37,9 +37,22 @@ LONGEST_SLEEP = 3600.0  # seconds
 
 
 class RegistryServer:
-    """A registry on `host` and `port`, which keeps what it is told in `data_dir`; port 0 takes a free one."""
+    """A registry on `host` and `port`, which keeps what it is told in `data_dir`; port 0 takes a free one.
 
-    def __init__(self, host: str, port: int, data_dir: str | PathLike[str]) -> None:
+    It may go on where another one stopped: on its `bound` socket, which listens already, and with its `times`.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        data_dir: str | PathLike[str],
+        *,
+        bound: socket.socket | None = None,
+        times: Times | None = None,
+    ) -> None:
+        self._bound = bound
+        self._times = times or {}
         self._host = host
         self._port = port
         self._data_dir = Path(data_dir)
@@ -55,6 +68,15 @@ class RegistryServer:
         host = _reachable(self._host)
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
+    @property
+    def socket(self) -> socket.socket | None:
+        """What it listens on, once it is started."""
+        return self._bound
+
+    def times(self) -> Times:
+        """Return for each check how long it has; once it has stopped, this changes no more."""
+        return self._catalog.times(asyncio.get_running_loop().time())
+
     async def start(self) -> None:
         """Read what was kept, and answer.
 
@@ -62,11 +84,13 @@ class RegistryServer:
         because another registry uses it.
         """
         async with contextlib.AsyncExitStack() as stack:
-            bound = await _bind(self._host, self._port)
+            bound = self._bound = self._bound or await _bind(self._host, self._port)
             stack.callback(bound.close)
             address, self._port = bound.getsockname()[:2]
             stack.push_async_callback(self._store.close)
-            catalog = await self._store.open(asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            catalog = await self._store.open(now)
+            catalog.take_times(self._times, now)
             writer = Writer(catalog, self._store, self._on_applied)
             self._catalog = catalog
             self._writer = writer

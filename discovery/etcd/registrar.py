@@ -113,6 +113,10 @@ class EtcdLease:
         finally:
             await self._members.close()
 
+    async def release(self) -> None:
+        """Let the lease run out: the key hangs on that of who put it last."""
+        await self._members.close()
+
 
 async def _ask(members: Members, path: str, question: dict[str, Any]) -> dict[str, Any]:
     try:

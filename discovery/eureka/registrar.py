@@ -101,6 +101,9 @@ class EurekaLease:
         """
         await self._registrar._ask(self._take_out)
 
+    async def release(self) -> None:
+        """Leave the instance to who renews it from now on."""
+
     async def put(self, client: Client) -> None:
         """Register the instance at one server."""
         if self._told["status"] == "UP" and await self._is_out(client):

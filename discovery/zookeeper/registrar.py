@@ -212,6 +212,10 @@ class ZooKeeperLease:
         finally:
             await self._close()
 
+    async def release(self) -> None:
+        """End the session, and with it those nodes that nobody has replaced."""
+        await self._close()
+
     async def _look(self) -> ZnodeStat | None:
         """Return what the node has, or nothing; a connection that breaks meanwhile is waited for once."""
         try:

@@ -28,6 +28,7 @@ from proxy.config_file import ConfigFile, UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
+from proxy.takeover.channel import TakeoverError
 from proxy.tls.acme.renewals import AcmeError
 from proxy.tls.pair import CertificateError
 
@@ -105,7 +106,9 @@ def _status(work: Coroutine[object, object, int]) -> int:
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
         return CANNOT_BIND
-    except (RegistryError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError) as error:
+    except (
+        RegistryError, AccessLogError, AcmeError, CertificateError, StickyKeyError, UsersFileError, TakeoverError
+    ) as error:  # fmt: skip
         click.echo(f"pointsman: {error}", err=True)
         return FAILED
     except KeyboardInterrupt:

@@ -48,6 +48,12 @@ MISTAKES = {
     ],
     SMALL + "reload: {watch: 1}": ["p.yaml:6: reload.watch: must be true or false, not 1"],
     SMALL + "reload: {wach: true}": ["p.yaml:6: reload.wach: unknown key; did you mean 'watch'?"],
+    SMALL + "takeover: {}": ["p.yaml:6: takeover: needs a socket, or a state_dir in which it is: add one of them"],
+    SMALL + "takeover: {socket: ''}": ["p.yaml:6: takeover.socket: must be the path of a file or folder, not ''"],
+    SMALL + f"takeover: {{socket: /{'x' * 107}}}": [
+        "p.yaml:6: takeover.socket: must have at most 107 bytes, as all unix sockets: choose a shorter path"
+    ],
+    SMALL + "takeover: {socket: t.sock, timeout: 1h}": ["p.yaml:6: takeover.timeout: must be at most 10m, not 1h"],
     SMALL + "ready_from_state: true": ["p.yaml:6: ready_from_state: does nothing without state_dir: add it"],
     SMALL + "    guard: {max_shrink: 50}": [
         (

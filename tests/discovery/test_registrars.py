@@ -102,6 +102,25 @@ async def test_two_of_a_service_do_not_disturb_each_other(place: Place):
         await two.revoke()
 
 
+async def test_one_that_another_process_took_over_is_never_gone(place: Place):
+    one = await place.registrar().register(place.service, WEB)
+    async with place.watch() as watch:
+        await until(watch, has(place, "web-1"))
+        two = await place.registrar().register(place.service, WEB)
+        await one.release()
+        mark = await place.registrar().register(place.service, dataclasses.replace(WEB, id="web-2", port=8081))
+
+        def is_marked(snapshot: Snapshot) -> bool:
+            assert "web-1" in {place.name_of(instance.id) for instance in up(snapshot)}
+            return has(place, "web-1", "web-2")(snapshot)
+
+        await until(watch, is_marked)
+        await two.renew()
+        await mark.revoke()
+        await two.revoke()
+        await until(watch, has(place))
+
+
 async def test_what_the_registry_lost_is_said(place: Place):
     lease = await place.registrar().register(place.service, WEB)
     await place.forget("web-1")

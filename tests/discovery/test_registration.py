@@ -76,6 +76,9 @@ class Lease:
         await self.world.hear("revoke")
         self.world.present = False
 
+    async def release(self) -> None:
+        await self.world.hear("release")
+
 
 @pytest.fixture
 def world() -> World:
@@ -236,3 +239,31 @@ async def test_an_instance_that_dies_in_mid_probe_has_failed_it(world: World):
         world.passes = False
         await eventually(lambda: not world.present)
     assert ("probe_failed", "web-1", "ConnectionResetError: gone") in world.events
+
+
+async def test_while_another_process_takes_its_place_it_does_no_more_than_renew(world: World):
+    async with kept(world) as registration:
+        await eventually(lambda: world.present)
+        await registration.share()
+        said = len(world.said)
+        world.passes, world.lost = False, True
+        await eventually(lambda: "renew" in world.said[said:])
+        await eventually(lambda: not registration.is_in)
+        await asyncio.sleep(0.05)
+        assert set(world.said[said:]) <= {"renew", "revoke"}  # a lease that is lost releases what it holds
+        assert "registration_lost" not in world.kinds()
+        world.passes = True
+        registration.resume()
+        await eventually(lambda: registration.is_in)
+        assert world.said[-1] != "revoke"
+
+
+async def test_what_is_given_up_stays_in_the_registry(world: World):
+    async with kept(world) as registration:
+        await eventually(lambda: world.present)
+        await registration.share()
+        registration.give_up()
+        await eventually(lambda: world.said[-1] == "release")
+    assert world.present
+    assert "revoke" not in world.said
+    assert "deregistered" not in world.kinds()

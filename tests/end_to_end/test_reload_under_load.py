@@ -7,6 +7,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def reloaded_under_load(folder: Path, times: int, seed: int) -> tuple[Counter[st
                     file.write_text(json.dumps(new))
                     answer = ask(proxy.admin_port, "/-/reload", "POST")
                     assert answer.status == 200, f"{number}: {answer.text}"
+                    time.sleep(chance.uniform(0.02, 0.05))  # of traffic under this configuration
                 results = {"GET": reading.finish(), "POST": writing.finish()}
             assert proxy.metric('pointsman_config_reloads_total{result="refused"}') == 0
     sent = Counter({name: result.sent for name, result in results.items()})

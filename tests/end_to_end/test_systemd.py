@@ -62,6 +62,23 @@ def test_it_tells_how_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
             assert proxy.wait(10) == 0
 
 
+def test_who_takes_over_is_the_main_process(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(address := str(tmp_path / "notify"))
+        told.settimeout(10)
+        old = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "4000000"}, pid=7)
+        new = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "4000000", "WATCHDOG_PID": "7"}, pid=8)
+        assert (old.watchdog, new.watchdog) == (2.0, 0.0)
+        old.hand_over(8)
+        new.succeed(old.watchdog)
+        old.stopping("draining")  # which systemd would take for the end of the service
+        old.ready()
+        new.stopping("ending")
+        said = [told.recv(4096).decode() for _ in range(3)]
+        assert said == ["MAINPID=8", "MAINPID=8", "STOPPING=1\nSTATUS=ending"]
+        assert new.watchdog == 2.0
+
+
 def test_it_accepts_on_the_socket_that_it_is_handed(tmp_path: Path) -> None:
     port = free_port()
     code = [sys.executable, "-c", _ACTIVATE, "1"]
@@ -108,7 +125,7 @@ def test_sockets_are_known_by_their_addresses() -> None:
         ours, other = parse_bind(f"127.0.0.1:{port}"), parse_bind(f"127.0.0.1:{port + 1}")
         assert matches(ours, sock)
         assert shared_out([other, ours], [sock]) == [[], [sock]]
-        with pytest.raises(ActivationError, match=f"127.0.0.1:{port}, which no listener has"):
+        with pytest.raises(ActivationError, match=f"127.0.0.1:{port}, which is the bind of no listener"):
             shared_out([other], [sock])
 
 

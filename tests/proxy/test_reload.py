@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from proxy import reloading
 from proxy.application import Application
 from proxy.config_file import ConfigFile
 from tests.proxy.running import Running, instance, until
@@ -41,8 +42,10 @@ def write(folder: Path, config: object) -> None:
 
 
 @contextlib.asynccontextmanager
-async def at_work(folder: Path, config: dict[str, Any]) -> AsyncIterator[Running]:
-    write(folder, config)
+async def at_work(folder: Path, config: dict[str, Any] | None) -> AsyncIterator[Running]:
+    """Run pointsman with a file of this content; None: with what is there."""
+    if config is not None:
+        write(folder, config)
     file = ConfigFile(folder / "pointsman.yaml")
     loaded = file.load()
     application = Application(loaded.config, file, loaded)
@@ -207,6 +210,30 @@ async def test_the_file_is_watched(tmp_path: Path) -> None:
             await until(lambda: reloader.counts["applied"] == 1)
             assert reloader.last is not None
             assert reloader.last.why == "its file has changed"
+
+
+async def test_a_folder_that_is_swapped_behind_links_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Kubernetes changes a ConfigMap: pointsman.yaml leads to ..data/pointsman.yaml, and ..data to a new folder."""
+    monkeypatch.setattr(reloading, "LOOK", 0.02)
+    monkeypatch.setattr(reloading, "SETTLED", 0.01)
+
+    def put(name: str, config: dict[str, Any]) -> None:
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, config)
+        (tmp_path / "..data_tmp").symlink_to(name)
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+
+    async with instance("a") as a, instance("b") as b:
+        put("..1", configuration(a, reload={"watch": True}))
+        (tmp_path / "pointsman.yaml").symlink_to("..data/pointsman.yaml")
+        async with at_work(tmp_path, None) as pointsman:
+            reloader = pointsman.application.reloader
+            assert await pointsman.get() == (200, "a")
+            for number, (address, name) in enumerate([(b, "b"), (a, "a")], 1):
+                put(f"..{number + 1}", configuration(address, reload={"watch": True}))
+                await until(lambda number=number: reloader.counts["applied"] == number)  # type: ignore[misc]
+                assert await pointsman.get() == (200, name)
+                assert not reloader.counts["refused"]
 
 
 async def test_who_asks_at_the_same_time_shares_a_reload(tmp_path: Path) -> None:

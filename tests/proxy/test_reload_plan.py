@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import config as config_folder
 from config.listener import Listener
@@ -87,3 +89,62 @@ def test_readme_shows_the_table() -> None:
     for keys, can in re.findall(r"^\| (`.*?) \| (yes|no) \|", README.read_text(), re.MULTILINE):
         shown |= dict.fromkeys(re.findall(r"`([^`]+)`", keys), can == "yes")
     assert shown == ours
+
+
+_KEYS = st.fixed_dictionaries(
+    {"discovery": st.sampled_from([{"static": ["10.0.0.1:80"]}, {"static": ["10.0.0.2:80"]}])},
+    optional={
+        "balancer": st.sampled_from(["random", "least_request"]),
+        "limits": st.sampled_from([{"in_flight": 1}, {"in_flight": 2}]),
+        "health": st.sampled_from([{"probe": {"http": "/"}}, {"panic_threshold": "10%"}]),
+        "sticky": st.just({}),
+    },
+)
+_BINDS = st.sampled_from([":80", ":81", "127.0.0.1:0", "unix:/run/p.sock"]).map(lambda bind: {"bind": bind})
+_LISTENERS = st.lists(
+    st.tuples(_BINDS, st.sampled_from([{}, {"forwarded": "none"}])).map(lambda both: both[0] | both[1]),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda one: one["bind"] if one["bind"] != "127.0.0.1:0" else id(one),
+)
+_FILES = st.builds(
+    lambda listeners, services, top: {
+        "listeners": listeners,
+        "services": services,
+        "routes": [{"service": next(iter(services))}],
+        **top,
+    },
+    _LISTENERS,
+    st.dictionaries(st.sampled_from(["web", "shop", "api"]), _KEYS, min_size=1),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "forwarded": st.sampled_from(["none", "both"]),
+            "retries": st.just({"attempts": 1}),
+            "admin": st.sampled_from([{"bind": ":9"}, {"bind": ":10"}]),
+            "log": st.just({"level": "debug"}),
+            "access_log": st.just({"path": "/tmp/a"}),
+        },
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_FILES, _FILES)
+def test_whatever_changes_everything_has_one_fate(before: dict[str, Any], after: dict[str, Any]) -> None:
+    old, new = (parse(yaml.safe_dump(one), name="p.yaml", folder=Path("/"), environ={}) for one in (before, after))
+    plan = plan_of(old, new)
+    changed = dict(plan.changed)
+    assert plan.is_empty == (old == new and list(old.services) == list(new.services))
+    assert sorted([*plan.unbound, *(here for here, _ in plan.kept)]) == list(range(len(old.listeners)))
+    assert sorted([*plan.bound, *(there for _, there in plan.kept)]) == list(range(len(new.listeners)))
+    assert all(old.listeners[here].bind == new.listeners[there].bind for here, there in plan.kept)
+    assert plan.renewed <= {there for _, there in plan.kept}
+    assert sorted([*plan.same, *changed, *plan.ended]) == sorted(old.services)
+    assert sorted([*plan.same, *changed, *plan.made]) == sorted(new.services)
+    assert all(old.services[name] == new.services[name] for name in plan.same)
+    assert all(changed.values())
+    assert plan.blocked == (("admin",) if old.admin != new.admin else ())
+    back = plan_of(new, old)
+    assert (back.made, back.ended) == (plan.ended, plan.made)
+    assert {there: here for here, there in plan.kept} == dict(back.kept)

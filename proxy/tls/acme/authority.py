@@ -17,6 +17,7 @@ from acme import challenges, client, errors, messages
 from josepy.errors import Error as JoseError
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
+from requests.adapters import HTTPAdapter
 
 from proxy.tls.acme import making
 from proxy.tls.acme.wanted import OrderError
@@ -29,9 +30,27 @@ if TYPE_CHECKING:
     from proxy.tls.acme.wanted import AuthorityOptions
 
 TIMEOUT = 20  # seconds for one answer of the authority
+LARGEST = 512 * 1024  # bytes of one
 ORDER = 120.0  # seconds for a whole order
 _POLL, _POLL_MOST = 0.1, 5.0  # seconds between two looks at what the authority is at
 _NONCES = 10  # requests sent anew because the authority did not take their nonce (RFC 8555, section 6.5)
+
+
+class Bounded(HTTPAdapter):
+    """Takes no more of an answer than makes sense, in no more time; requests by itself would read for ever."""
+
+    def send(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Send a request; raise requests.ConnectionError when the answer is too long, or takes too long."""
+        response = super().send(request, stream=True, **options)
+        content = bytearray()
+        end = time.monotonic() + TIMEOUT
+        for piece in response.iter_content(1):  # more would be waited for, however long that takes
+            content += piece
+            if len(content) > LARGEST or time.monotonic() > end:
+                response.close()
+                raise requests.ConnectionError(f"an answer of more than {LARGEST >> 10} KiB, or {TIMEOUT} s")
+        response._content = bytes(content)
+        return response
 
 
 class _Network(client.ClientNetwork):
@@ -82,6 +101,8 @@ def order(
             JWKEC(key=folder.account_key()), alg=ES256, user_agent="pointsman",
             verify_ssl=cast("bool", options.ca or True), timeout=TIMEOUT,
         )  # fmt: skip
+        network.session.mount("https://", Bounded())
+        network.session.mount("http://", Bounded())
         authority = client.ClientV2(client.ClientV2.get_directory(options.directory, network), network)
         _enter(authority, options.email)
         key = making.new_key()
