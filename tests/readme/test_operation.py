@@ -131,6 +131,36 @@ async def test_reload(parts: list[Snippet], tmp_path: Path) -> None:
             program.kill()
 
 
+@pytest.mark.runs("Takeover")
+async def test_takeover(parts: list[Snippet], tmp_path: Path) -> None:
+    async with serving("there", tmp_path) as there:
+        file, config, table = written(parts[0], tmp_path)
+        config["services"]["web"]["discovery"]["static"] = [there.address]
+        file.write_text(yaml.safe_dump(config))
+        listen, admin = (int(table[name].rpartition(":")[2]) for name in ("127.0.0.1:8080", "127.0.0.1:9900"))
+        command = [COMMAND, "run", "-c", str(file)]
+        old = Program(command, tmp_path / "old.log", lambda: ask(admin, "/readyz").status == 200)
+        log = tmp_path / "new.log"
+        new = Program([*command, "--takeover"], log, lambda: "took over from process" in log.read_text())
+
+        def go_through() -> None:
+            old.start()
+            assert ask(listen, "/").text == "there"
+            new.start()
+            for _ in range(20):
+                assert ask(listen, "/").text == "there"
+            assert old.wait(15) == 0
+            assert ask(listen, "/").text == "there"
+            new.signal(signal.SIGTERM)
+            assert new.wait(15) == 0
+
+        try:
+            await asyncio.to_thread(go_through)
+        finally:
+            old.kill()
+            new.kill()
+
+
 @pytest.mark.runs("Ending")
 async def test_ending(stage: Staged) -> None:
     async with stage() as staged:

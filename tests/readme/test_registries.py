@@ -233,6 +233,7 @@ async def test_without_the_registry(stage: Staged, own_embedded_registry: Embedd
             assert await staged.answers(4) == ["kept"] * 4
         own_embedded_registry.wipe()
         async with stage(at=at) as staged:  # it starts without it, by what was stored
+            await answered(staged, "kept")
             assert await staged.answers(4) == ["kept"] * 4
             assert (await staged.pointsman.admin("/readyz"))[0] == 200
             await asyncio.to_thread(own_embedded_registry.start)  # empty
