@@ -80,6 +80,15 @@ def test_every_link_in_the_documentation_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_every_link_to_a_heading_finds_it() -> None:
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+            text = re.sub(r"(?ms)^```.*?^```", "", (page.parent / target if target else page).read_text())
+            headings = [re.sub(r"[`*]", "", heading) for heading in re.findall(r"(?m)^#+ (.+)$", text)]
+            anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in anchors, f"{page.relative_to(ROOT)} links to {target}#{anchor}"
+
+
 def test_every_registry_is_on_the_page_of_all() -> None:
     folder = ROOT / "docs/registries"
     listed = set(re.findall(r"\]\(([a-z_]+\.md)\)", (folder / "README.md").read_text()))
