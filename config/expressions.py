@@ -20,9 +20,9 @@ MOST_GROUPS_USED = 9
 
 _ALL = frozenset(range(256))
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT)
-_OF_ITS_OWN = (codes.POSSESSIVE_REPEAT, codes.ATOMIC_GROUP, codes.ASSERT, codes.ASSERT_NOT)  # never tried again
+_BEGINNINGS = (codes.AT_BEGINNING, codes.AT_BEGINNING_STRING)
 _MANY = 16  # a repetition up to this counts as a few
-_MOST_FREE = 2  # repetitions that may share a text between them: the square of LONGEST_MATCHED is some milliseconds
+_MOST_WAYS = 4 * LONGEST_MATCHED**2  # of fitting a text, from wherever it begins: tried in some 50 ms
 _CATEGORIES = {
     codes.CATEGORY_DIGIT: rb"\d", codes.CATEGORY_NOT_DIGIT: rb"\D", codes.CATEGORY_SPACE: rb"\s",
     codes.CATEGORY_NOT_SPACE: rb"\S", codes.CATEGORY_WORD: rb"\w", codes.CATEGORY_NOT_WORD: rb"\W",
@@ -96,66 +96,80 @@ def pieces_of(template: str) -> tuple[bytes | int | str, ...]:
 
 
 def _slow(items: list[Any]) -> str:
-    """Say what in a sequence could be tried in very many ways; empty when nothing can."""
-    for inner in _apart(items):
-        if slow := _slow(inner):
-            return slow
-    for repeated in _repeated(items):
-        if slow := _slow_repeated(repeated):
-            return slow
-    anchored = bool(items) and items[0][0] is codes.AT and items[0][1] is not codes.AT_END
-    free = _free(items) + (not anchored)
-    if free > _MOST_FREE:
-        return (
-            f"{free - (not anchored)} repetitions could share a text between them in many ways"
-            f"{'' if anchored else ', and it may begin anywhere: begin it with ^'}"
-        )
+    """Say what in an expression could be tried in very many ways; empty when nothing can."""
+    if slow := _slow_within(items):
+        return slow
+    flat = _in_line(items)
+    anchored = bool(flat) and flat[0][0] is codes.AT and flat[0][1] in _BEGINNINGS
+    if _ways(items, _ALL, reading=True) * (1 if anchored else LONGEST_MATCHED) > _MOST_WAYS:
+        where = "" if anchored else ", and it may begin anywhere: begin it with ^"
+        return f"repetitions could share a text between them in many ways{where}"
     return ""
 
 
-def _slow_repeated(body: list[Any]) -> str:
-    """Say why a sequence that is repeated without end could fit one text in many ways."""
-    flat = list(_flat(body))
-    variable = [item for item in flat if item[0] in _REPEATS and item[1][0] != item[1][1]]
-    if variable and not _delimited(body):
-        return "a repetition within a repetition; end the inner part with a character that it cannot match itself"
-    for code, argument in flat:
-        if code is codes.BRANCH:
-            taken: set[int] = set()
-            for way in argument[1]:
-                first, empty = _first(list(way))
-                if empty or taken & first:
-                    return "alternatives within a repetition that begin alike"
-                taken |= first
+def _slow_within(items: list[Any]) -> str:
+    """Say why a sequence that is repeated without end could fit one text in many ways; empty when none could."""
+    for code, argument in _in_line(items):
+        if code is codes.GROUPREF_EXISTS:
+            return "a part that depends on a group; write it as alternatives"
+        if code in _REPEATS and argument[1] > _MANY:
+            body = list(argument[2])
+            start, nothing = _first(body)
+            if nothing or _ways(body, start) > 1:
+                return (
+                    "a repetition whose turns fit a text in many ways, by a repetition within it or by alternatives "
+                    "that begin alike; end each part with a character that the part before it cannot match"
+                )
+        for inner in _inside(code, argument):
+            if slow := _slow_within(inner):
+                return slow
     return ""
 
 
-def _delimited(body: list[Any]) -> bool:
-    """Tell whether each turn begins or ends with a character that nothing else in it can match."""
-    while len(body) == 1 and body[0][0] is codes.SUBPATTERN:
-        body = list(body[0][1][3])
-    for mark, rest in ((body[0], body[1:]), (body[-1], body[:-1])):
-        if mark[0] is codes.LITERAL and not any(mark[1] in _characters(item) for item in rest):
-            return True
-    return False
+def _ways(items: list[Any], after: frozenset[int], *, reading: bool = False) -> int:
+    """Return in how many ways at most a sequence fits one text, up to where one of `after` follows.
 
-
-def _free(items: list[Any]) -> int:
-    """Count the repetitions of a sequence that may end at more than one place of a text."""
-    count = 0
+    A repetition or an alternative does not add to them if the next character tells how it goes on. It may read the
+    whole text again in each of the ways that there are before it, all the same: that counts too with `reading`.
+    """
+    ways = apart = read = 1
     flat = _in_line(items)
     for place, (code, argument) in enumerate(flat):
+        behind, nothing = _first(flat[place + 1 :])
+        follow = behind | after if nothing else behind
         if code is codes.BRANCH:
-            count += max(_free(list(way)) for way in argument[1])
-        elif code in _REPEATS and argument[1] <= _MANY:
-            body = list(argument[2])
-            count += _free(body) * (1 if _delimited(body) else argument[1])
+            taken: set[int] = set()
+            alike = False
+            for way in argument[1]:
+                first, empty = _first(list(way))
+                first |= follow if empty else frozenset()
+                alike = alike or bool(taken & first)
+                taken |= first
+            each = [_ways(list(way), follow, reading=reading) for way in argument[1]]
+            ways *= sum(each) if alike else max(each)
         elif code in _REPEATS:
-            following = flat[place + 1] if place + 1 < len(flat) else None
-            ends = following is not None and following[0] in (codes.LITERAL, codes.IN, codes.NOT_LITERAL)
-            if not ends or _characters(following) & _characters((code, argument)):
-                count += 1
-    return count
+            least, most, body = argument[0], argument[1], list(argument[2])
+            start, empty = _first(body)
+            if most <= _MANY:
+                last = _ways(body, start | follow)
+                again = most > 1 and 1 < last <= _MOST_WAYS
+                ways *= last * (_ways(body, start | follow if empty else start) ** (most - 1) if again else 1)
+            if most > _MANY and not _begins_apart(flat, place):
+                read = max(read, ways * LONGEST_MATCHED)
+            if least != most and (empty or _characters((code, argument)) & follow):
+                ways *= most - least + 1 if most <= _MANY else LONGEST_MATCHED
+        else:  # what is matched by itself is never tried again: one after the other, they add up
+            if code is codes.POSSESSIVE_REPEAT and not _begins_apart(flat, place):
+                read = max(read, ways * LONGEST_MATCHED)
+            apart = max([apart, *(_ways(inner, _ALL, reading=reading) for inner in _inside(code, argument))])
+    return (max(ways, read) if reading else ways) * apart
+
+
+def _begins_apart(flat: list[Any], place: int) -> bool:
+    """Tell whether a repetition stands behind a character that it cannot match: no two of its texts overlap then."""
+    before = flat[place - 1] if place else (codes.AT, codes.AT_BEGINNING)
+    single = before[0] in (codes.LITERAL, codes.NOT_LITERAL, codes.IN)
+    return single and not _characters(before) & _characters(flat[place])
 
 
 def _in_line(items: list[Any]) -> list[Any]:
@@ -166,36 +180,16 @@ def _in_line(items: list[Any]) -> list[Any]:
     return found
 
 
-def _apart(items: list[Any]) -> Iterator[list[Any]]:
-    """Yield the sequences within that are matched by themselves."""
-    for code, argument in _flat(items):
-        if code is codes.POSSESSIVE_REPEAT:
-            yield list(argument[2])
-        elif code is codes.ATOMIC_GROUP:
-            yield list(argument)
-        elif code in (codes.ASSERT, codes.ASSERT_NOT):
-            yield list(argument[1])
-
-
-def _repeated(items: list[Any]) -> Iterator[list[Any]]:
-    """Yield the bodies of the repetitions without an end."""
-    for code, argument in _flat(items):
-        if code in _REPEATS and argument[1] > _MANY:
-            yield list(argument[2])
-
-
-def _flat(items: list[Any]) -> Iterator[Any]:
-    """Yield all items, those within others included, but for what is matched by itself."""
-    for item in items:
-        yield item
-        code, argument = item
-        if code is codes.SUBPATTERN:
-            yield from _flat(list(argument[3]))
-        elif code in _REPEATS:
-            yield from _flat(list(argument[2]))
-        elif code is codes.BRANCH:
-            for way in argument[1]:
-                yield from _flat(list(way))
+def _inside(code: Any, argument: Any) -> Iterator[list[Any]]:
+    """Yield the sequences that an item is made of."""
+    if code in _REPEATS or code is codes.POSSESSIVE_REPEAT:
+        yield list(argument[2])
+    elif code is codes.ATOMIC_GROUP:
+        yield list(argument)
+    elif code in (codes.ASSERT, codes.ASSERT_NOT):
+        yield list(argument[1])
+    elif code is codes.BRANCH:
+        yield from map(list, argument[1])
 
 
 def _first(items: list[Any]) -> tuple[frozenset[int], bool]:
@@ -211,7 +205,8 @@ def _first(items: list[Any]) -> tuple[frozenset[int], bool]:
                 return found, False
             continue
         found |= _characters((code, argument))
-        if code not in _REPEATS or argument[0]:
+        repeated = code in _REPEATS or code is codes.POSSESSIVE_REPEAT
+        if not repeated or (argument[0] and not _first(list(argument[2]))[1]):
             return found, False
     return found, True
 

@@ -152,8 +152,17 @@ def _routes_twice(data: Mapping[str, Any], unresolved: Collection[KeyPath]) -> I
         if earlier is not None:
             same = "host and path" if given.keys() <= {"host", "path"} else "conditions"
             yield Problem(path, f"has the same {same} as routes[{earlier}], which always wins")
-        elif not isinstance(value.get("redirect"), dict) or "path" in value["redirect"]:  # others may let some pass
+        elif not _lets_some_pass(value):
             first[conditions] = place
+
+
+def _lets_some_pass(route: Mapping[str, Any]) -> bool:
+    """Tell whether a route may not take all that fits its conditions: a redirect takes what it would change."""
+    away = route.get("redirect")
+    if not isinstance(away, dict):
+        return False
+    beginning = route.get("path") or route.get("path_exact") or "/"
+    return "path" not in away or str(away["path"]).startswith(str(beginning))
 
 
 def _clashing_binds(data: Mapping[str, Any]) -> Iterator[Problem]:

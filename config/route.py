@@ -168,7 +168,7 @@ class Route(HasHeaderRules, RouteGuards):
 
     @property
     def chooses(self) -> bool:
-        """True when it does not take every request; a redirect without a path takes those that it would change."""
+        """True when it does not take nearly all; a redirect without a path takes those that it would change."""
         own = (self.methods, self.headers, self.query, self.clients)
         away = self.redirect is not None and self.redirect.path is None
         return away or any((self.host, self.path, self.path_exact, self.path_regex, *own))

@@ -16,6 +16,7 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _VISIBLE = frozenset(range(0x21, 0x7F)) - frozenset(_KEPT)
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _SLASHES = re.compile(rb"//+")
+_TAKEN_FOR_SLASHES = re.compile(rb"%2F|%5C|\\")
 # A . or .. between what some servers take for a slash (an escaped one, a backslash), or before what some cut off:
 # Tomcat takes /..;/admin for /admin.
 _HIDDEN = re.compile(rb"(?:/|\\|%2F|%5C)\.\.?(?:/|\\|%2F|%5C|;|%3B|$)")
@@ -45,6 +46,14 @@ def compared(path: bytes) -> bytes:
     if _HIDDEN.search(found) or b"%00" in found:
         raise BadMessageError("a path that servers do not agree on: a hidden '.' or '..', or a NUL")
     return found
+
+
+def slashed(path: bytes) -> bytes:
+    """Return a path, as routes compare it, as servers read it that take an escaped slash or a backslash for one.
+
+    CGI and WSGI have a path decoded: to an application there, /admin%2Fx is /admin/x.
+    """
+    return _SLASHES.sub(b"/", _TAKEN_FOR_SLASHES.sub(b"/", path))
 
 
 def rewritten_from(path: bytes) -> bytes:

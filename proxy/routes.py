@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic
 
+from proxy.http.fields import BadMessageError
 from proxy.path_index import Compare, Goal, PathIndex, Route
-from proxy.paths import compared
+from proxy.paths import compared, slashed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from proxy.conditions import Asked
 
@@ -60,6 +61,13 @@ class Router(Generic[Goal]):
             path = path[: path.index(b"?")]
         if b"%" in path or b"/." in path or b"//" in path or b"\\" in path:
             path = compared(path)
+            if (other := slashed(path)) != path and self._found(indexes, request, other) is not self._found(
+                indexes, request, path
+            ):
+                raise BadMessageError("a path that servers do not agree on: an escaped slash or a backslash")
+        return self._found(indexes, request, path)
+
+    def _found(self, indexes: Iterable[PathIndex[Goal]], request: Asked, path: bytes) -> Goal | None:
         goal, before = None, self._count
         for index in indexes:
             if index.first >= before:

@@ -187,7 +187,7 @@ class _Maker:
 
 def _conditions(wanted: route.Route, own: Fixed | Redirect | None) -> Conditions | None:
     """Return what is wanted beside host and path; None for nothing."""
-    away = own if isinstance(own, Redirect) and own.path is None else None
+    away = own if isinstance(own, Redirect) else None
     if not (wanted.methods or wanted.clients or wanted.headers or wanted.query or away):
         return None
     return Conditions(

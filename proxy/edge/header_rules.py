@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from config.header_rules import pieces_of
+from config.header_rules import RequestHeaders, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from config.header_rules import RequestHeaders, ResponseHeaders
+    from config.header_rules import ResponseHeaders
     from proxy.http.heads import RequestHead
 
 _TOLD_BY_US = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
@@ -87,7 +87,7 @@ def compiled(*levels: RequestHeaders | ResponseHeaders | None) -> HeaderRules | 
     """Make one set of rules of those of several levels, the first of which comes first; None when there are none.
 
     What a level takes out it takes out of what those before it have put in, too. Within a level, `remove` comes before
-    `set`, and `set` before `add`.
+    `set`, and `set` before `add`. Of a request, X_User goes where X-User does: CGI and WSGI make one of both.
     """
     names: dict[str, None] = {}
     beginnings: dict[str, None] = {}
@@ -110,7 +110,7 @@ def compiled(*levels: RequestHeaders | ResponseHeaders | None) -> HeaderRules | 
     if not (names or beginnings or lines):
         return None
     host = next((value for lower, _, value in lines if lower == "host"), "")
-    taken = _taken(names, beginnings)
+    taken = _taken(names, beginnings, loosely=any(isinstance(level, RequestHeaders) for level in levels))
     return HeaderRules(
         taken,
         tuple(_line(name, value) for lower, name, value in lines if lower != "host"),
@@ -120,11 +120,15 @@ def compiled(*levels: RequestHeaders | ResponseHeaders | None) -> HeaderRules | 
     )
 
 
-def _taken(names: Iterable[str], beginnings: Iterable[str]) -> re.Pattern[bytes] | None:
-    """Return what matches the lines that are taken out: one look at each, whatever the number of rules."""
+def _taken(names: Iterable[str], beginnings: Iterable[str], *, loosely: bool) -> re.Pattern[bytes] | None:
+    """Return what matches the lines that are taken out: one look at each, whatever the number of rules.
+
+    `loosely` takes _ for -.
+    """
     forms = [re.escape(name.encode()) + rb":" for name in names if name != "host"]
     forms += [re.escape(beginning.encode()) for beginning in beginnings]
-    return re.compile(b"|".join(forms), re.IGNORECASE) if forms else None
+    form = b"|".join(forms)
+    return re.compile(form.replace(rb"\-", b"[-_]") if loosely else form, re.IGNORECASE) if forms else None
 
 
 def _line(name: str, value: str) -> bytes | Made:

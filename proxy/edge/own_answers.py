@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.expressions import LONGEST_MATCHED
 from proxy.edge.templates import filled
 from proxy.http.answers import Answer, refusal
 from proxy.paths import compared, plain
@@ -62,8 +63,7 @@ class Redirect:
         if path[:1] != b"/":
             path = b"/"  # OPTIONS *, CONNECT
         if self.path is not None:
-            told = path if plain(path) else compared(path)
-            path = filled(self.path, self.expression.search(told) if self.expression is not None else None)
+            path = self._made(path if plain(path) else compared(path))
         if not (self.scheme or self.host or self.port):
             return _SLASHES.sub(b"/", path) + mark + query
         name, port = self.host or _name(request.authority), self.port
@@ -78,13 +78,21 @@ class Redirect:
     def changes(self, request: Asked) -> bool:
         """Tell whether it would lead elsewhere than where the client asks already."""
         if self.path is not None:
-            return True
+            path = request.target.partition(b"?")[0]
+            told = path if plain(path) else compared(path)
+            if len(told) > LONGEST_MATCHED or self._made(told) != told:
+                return True
         scheme = request.origin.scheme(request)
         if self.scheme and self.scheme != scheme:
             return True
         if self.host and self.host != host_of(request.authority):
             return True
         return bool(self.port) and self.port != (_port(request.authority) or _PORTS[scheme])
+
+    def _made(self, told: bytes) -> bytes:
+        """Make the path of one that is told as routes compare it."""
+        assert self.path is not None
+        return filled(self.path, self.expression.search(told) if self.expression is not None else None)
 
 
 def _name(authority: bytes) -> bytes:

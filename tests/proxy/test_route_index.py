@@ -86,7 +86,7 @@ def test_no_spelling_gets_round_a_route(target: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", [b"/%2561dmin", b"/admin%2fx", b"/.well-known/x", b"/adm%20in", b"/admin/../x", b"*"]
+    "target", [b"/%2561dmin", b"/x%2fadmin", b"/.well-known/x", b"/adm%20in", b"/admin/../x", b"*"]
 )
 def test_what_is_another_path_stays_one(target: bytes) -> None:
     assert ADMIN.find(Asked(b"h", target)) == "rest"
@@ -102,6 +102,10 @@ def test_what_is_another_path_stays_one(target: bytes) -> None:
         b"/x//../admin",
         b"/admin%00",
         b"/%2e%2e%2fa",
+        b"/admin%2fx",
+        b"/%5cadmin",
+        b"/admin\\x",
+        b"/%2f/admin",
     ],
 )
 def test_a_path_that_servers_read_differently_is_refused(target: bytes) -> None:
@@ -109,6 +113,11 @@ def test_a_path_that_servers_read_differently_is_refused(target: bytes) -> None:
         ADMIN.find(Asked(b"h", target))
     assert refused.value.status == 400
     assert Router([Route("all")]).find(Asked(b"h", target)) == "all"  # where there is nothing to get round
+
+
+def test_an_escaped_slash_that_changes_no_route_passes() -> None:
+    assert ADMIN.find(Asked(b"h", b"/admin/a%2fb")) == "admin"
+    assert ADMIN.find(Asked(b"h", b"/projects/a%2Fb\\c%5cd")) == "rest"
 
 
 def holds(conditions: Conditions, target: bytes = b"/", **asked: object) -> bool:

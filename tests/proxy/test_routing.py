@@ -97,6 +97,23 @@ async def test_a_redirect_that_would_change_nothing_lets_requests_pass() -> None
         assert (await raw(pointsman, get("/", more="X-Forwarded-Proto: https\r\n")))[9:12] == b"302"
 
 
+async def test_no_redirect_leads_to_itself() -> None:
+    routes: list[dict[str, Any]] = [
+        {"host": "moved.test", "redirect": {"host": "here.test", "path": "/b"}},
+        {"path_regex": "^/articles/(.*)$", "redirect": {"path": "/articles/\\1"}},
+        {"redirect": {"path": "/b"}},
+        {"service": "web"},
+    ]
+    async with routed(routes) as pointsman:
+        for target in ("/a", "/b/", "/%62/"):
+            assert b"Location: /b\r\n" in await raw(pointsman, get(target))
+        for target in ("/b", "/b?x", "/%62"):
+            assert (await raw(pointsman, get(target)))[9:12] == b"200"
+        assert b"Location: http://here.test/b\r\n" in await raw(pointsman, get("/b", host="moved.test"))
+        assert b"Location: /b\r\n" in await raw(pointsman, get("/articles/1"))
+        assert (await raw(pointsman, get("/articles/" + 1024 * "a")))[9:12] == b"414"
+
+
 async def test_fixed_answers_and_bodies_that_are_not_read() -> None:
     async with routed() as pointsman:
         status, text = await pointsman.get("/closed/now")

@@ -54,6 +54,14 @@ def test_remove_takes_names_and_their_beginnings() -> None:
     assert of({"remove": ["x-A*", "accept"]}) == FIELDS[4:]
 
 
+def test_of_a_request_an_underscore_is_taken_for_a_hyphen() -> None:
+    made = compiled(RequestHeaders.model_validate({"set": {"X-User": "me"}, "remove": ["X-In-*"]}))
+    assert made is not None
+    given = [b"X_User: you", b"x-in_a: 1", b"X_In_b: 2", b"X-Users: 3"]
+    assert made.applied(given, None) == [b"X-Users: 3", b"X-User: me"]
+    assert rules({"remove": ["X-User"]}).applied(given, None) == given
+
+
 def test_within_a_level_remove_comes_first_and_add_last() -> None:
     assert of({"remove": ["X-*"], "set": {"X-A": "s"}, "add": {"X-A": "t"}})[3:] == [b"X-A: s", b"X-A: t"]
 
