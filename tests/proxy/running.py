@@ -50,7 +50,8 @@ async def running(config: dict[str, Any], folder: Path | None = None) -> AsyncIt
         "drain_timeout": "1s",
         **config,
     }
-    application = Application(parse(yaml.safe_dump(whole), name="test", folder=folder or Path.cwd(), environ={}))
+    text = yaml.safe_dump(whole, sort_keys=False)
+    application = Application(parse(text, name="test", folder=folder or Path.cwd(), environ={}))
     async with aiohttp.ClientSession() as session:
         try:
             await application.start()
