@@ -178,6 +178,17 @@ class Exchange(Dispatch, Writes):
         if self._hedge is not None:
             self._hedge.drop()
         self._status = status
+        if (
+            response.written is not None and response.length is not None and not self.terms.adds and status != 426
+            and downstream.keep_alive and self.request_whole and request.minor_version and len(content) <= _JOINED
+        ):  # fmt: skip
+            # Nothing is to be said of the connection, and nothing to be put in: what most responses are like.
+            end = _HEAD_ENDS[response.minor_version]
+            downstream.transport.write(b"%b%b%b" % (response.written, end, content))
+            if self.marks is not None:
+                self.marks.sent += len(content)
+                self.marks.worked(arrived)
+            return
         lines = [response.line, *response.fields]
         if response.length is None:
             if request.minor_version:

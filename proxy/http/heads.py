@@ -31,6 +31,7 @@ from proxy.http.fields import (
     read_host,
     tunnelled,
 )
+from proxy.http.recurring import Recurring
 
 if TYPE_CHECKING:
     from proxy.http.forwarding import Origin
@@ -71,6 +72,7 @@ class RequestHead:
         "fields",
         "forwarded",
         "keep_alive",
+        "known",
         "length",
         "line",
         "max_forwards",
@@ -98,6 +100,7 @@ class RequestHead:
     fields: list[bytes]
     origin: Origin  # of the connection that it came on
     user: bytes  # whose password it had, where its route asks for one
+    known: KnownRequest | None  # what is known of it as it was read, if its head came before
 
     @property
     def client(self) -> str:
@@ -134,14 +137,62 @@ class RequestHead:
         return f"<RequestHead {self.method.decode('latin-1')} {self.target.decode('latin-1')}>"
 
 
+class KnownRequest:
+    """A request head that came before. Whoever changes a request gives it another line or other fields."""
+
+    __slots__ = ("fields", "head", "line", "start")
+
+    def __init__(self, head: RequestHead) -> None:
+        self.head = head
+        self.line = head.line
+        self.fields = head.fields
+        self.start: bytes | None = None  # how an instance is sent it from a client of whom nobody is believed, up to
+        # what hangs on the connection; None for one of which more is to be said
+        if head.length is not None and head.authority and not (head.upgrade or head.expects_continue):
+            told = (head.line, b"Host: " + head.authority, *head.fields, b"X-Forwarded-Host: " + head.authority)
+            self.start = b"\r\n".join(told)
+
+    def again(self) -> RequestHead:
+        """Return a request with this head."""
+        head, request = self.head, RequestHead()
+        request.known = self
+        request.method = head.method
+        request.target = head.target
+        request.line = self.line
+        request.authority = head.authority
+        request.minor_version = head.minor_version
+        request.keep_alive = head.keep_alive
+        request.expects_continue = head.expects_continue
+        request.length = head.length
+        request.upgrade = head.upgrade
+        request.forwarded = head.forwarded
+        request.request_id = head.request_id
+        request.max_forwards = head.max_forwards
+        request.fields = self.fields
+        request.user = b""
+        return request
+
+
 class ResponseHead:
     """A response's head, understood.
 
     `fields` and `line` as in RequestHead. `length` is None where the chunks or the connection's end tell it. `bodiless`
-    marks one that has no body whatever its fields say: to a HEAD, or of status 1xx, 204 or 304.
+    marks one that has no body whatever its fields say: to a HEAD, or of status 1xx, 204 or 304. `written` is the line
+    and the fields, each with its end, of a head that came before; such heads are shared, and nobody may change one.
     """
 
-    __slots__ = ("bodiless", "chunked", "fields", "keep_alive", "length", "line", "minor_version", "status", "upgrade")
+    __slots__ = (
+        "bodiless",
+        "chunked",
+        "fields",
+        "keep_alive",
+        "length",
+        "line",
+        "minor_version",
+        "status",
+        "upgrade",
+        "written",
+    )
 
     status: int
     line: bytes
@@ -152,6 +203,7 @@ class ResponseHead:
     bodiless: bool
     upgrade: tuple[bytes, ...]  # the protocols that the instance switches to, or offers
     fields: list[bytes]
+    written: bytes | None
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status}>"
@@ -180,11 +232,15 @@ class RequestReader:
         allowed = {b"CONNECT": allow_connect, b"TRACE": allow_trace}
         self._refused = frozenset(method for method, granted in allowed.items() if not granted)
         self._known = Lines(in_request)
+        self._recurring = Recurring[KnownRequest]()
         self._end = _End()
         self._begin_anew()
 
     def read(self, head: bytes) -> RequestHead:
         """Understand `head`, which ends with the empty line. Raises BadMessageError."""
+        recurring = self._recurring.get(head)
+        if recurring is not None:
+            return recurring.again()  # 1.2 µs less with three lines, 2 µs with a browser's twelve
         lines = head.split(b"\r\n")
         line = lines[0]
         known = self._known
@@ -200,6 +256,7 @@ class RequestReader:
         if len(head) - len(line) > self._limits.headers + len(END):
             raise BadMessageError(f"header fields of more than {self._limits.headers} bytes together", 431)
         request = RequestHead()
+        request.known = None
         request.method, request.target, request.line, minor_version, absolute = start
         fields: list[bytes] = []
         request.fields = fields
@@ -280,6 +337,8 @@ class RequestReader:
             request.upgrade = tunnelled(request.upgrade) if granted else ()
         if request.length != 0 and request.method in _BODILESS_METHODS:
             raise BadMessageError(f"a body in a request of {request.method.decode()}")
+        if not judged:
+            self._recurring.keep(head, KnownRequest(request))
         return request
 
     def _judge(self, head: bytes) -> None:
@@ -310,12 +369,16 @@ class ResponseReader:
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
         self._known = Lines(in_response)
+        self._recurring = Recurring[ResponseHead]()
 
     def read(self, head: bytes, *, to_head: bool) -> ResponseHead:
         """Understand `head`, which ends with the empty line; `to_head` when it answers a HEAD.
 
         Raises BadMessageError.
         """
+        recurring = self._recurring.get(head)
+        if recurring is not None and not to_head:
+            return recurring
         lines = head.split(b"\r\n")
         line = lines[0]
         known = self._known
@@ -329,6 +392,7 @@ class ResponseReader:
         if len(lines) > self._limits.header_count + 3:
             raise BadMessageError(f"more than {self._limits.header_count} header fields")
         response = ResponseHead()
+        response.written = None
         status, response.line, old = start
         response.status = status
         response.minor_version = 0 if old else 1
@@ -381,6 +445,9 @@ class ResponseReader:
                 raise BadMessageError("a 205 with content")  # RFC 9110 15.3.6; see Upstream for other framings
         if response.upgrade and b"upgrade" not in connection:
             response.upgrade = ()
+        if not judged and not to_head:
+            response.written = b"\r\n".join([response.line, *fields, b""])
+            self._recurring.keep(head, response)
         return response
 
 

@@ -19,7 +19,16 @@ class Writes:
     def head(self, home: bytes) -> bytes:
         """Write the request's head anew; `home` is what a client of HTTP/1.0 asks for that names no host."""
         request = self.request
-        origin = request.origin
+        origin, known = request.origin, request.known
+        if (
+            known is not None and known.start is not None and origin.plain
+            and request.line is known.line and request.fields is known.fields
+        ):  # fmt: skip
+            if request.request_id:
+                return b"%b\r\nX-Request-Id: %b\r\n%b" % (
+                    known.start, request.request_id, origin.tails[request.minor_version]
+                )  # fmt: skip
+            return b"%b\r\n%b" % (known.start, origin.tails[request.minor_version])
         authority = request.authority
         lines = [request.line, b"Host: " + (authority or home), *request.fields]
         if origin.plain:
