@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -143,6 +144,28 @@ async def test_a_refused_file_leaves_all_as_it_was(tmp_path: Path, what: str) ->
             write(tmp_path, config)
             assert (await post(pointsman))[1]["result"] == "unchanged"
             assert "pointsman_config_last_reload_success 1.0" in (await pointsman.admin("/metrics"))[1]
+
+
+@pytest.mark.parametrize("what", ["nothing", "a folder", "a pipe", "a device", "too much", "a link to itself"])
+async def test_what_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    async with instance("a") as a, at_work(tmp_path, configuration(a)) as pointsman:
+        file = tmp_path / "pointsman.yaml"
+        file.unlink()
+        match what:
+            case "a folder":
+                file.mkdir()
+            case "a pipe":
+                os.mkfifo(file)
+            case "a device":
+                file.symlink_to("/dev/zero")
+            case "too much":
+                file.write_text(json.dumps(configuration(a)) + "\n" + "# much\n" * 2**20)
+            case "a link to itself":
+                file.symlink_to(file)
+        status, body = await asyncio.wait_for(post(pointsman), 5)
+        assert (status, body["result"]) == (400, "refused")
+        assert "larger than 4 MiB" in body["error"] if what == "too much" else "cannot be read: " in body["error"]
+        assert await pointsman.get() == (200, "a")
 
 
 async def test_listeners_come_and_go_and_a_wider_address_takes_over(tmp_path: Path) -> None:
