@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,10 +172,8 @@ class Clients:
                 self._keep("WebSocket by TLS", self._websocket, secure, host, True)
                 self._keep("raw TCP", self._raw, ports.raw, host, False)
                 self._keep("raw TCP by TLS", self._raw, ports.opened, host, True)
-                self._ask("raw TCP, a connection each", lambda host=host: self._raw_once(ports.raw, host, False))
-                self._ask(
-                    "raw TCP by TLS, a connection each", lambda host=host: self._raw_once(ports.opened, host, True)
-                )
+                self._ask("raw TCP, a connection each", partial(self._raw_once, ports.raw, host, False))
+                self._ask("raw TCP by TLS, a connection each", partial(self._raw_once, ports.opened, host, True))
 
     async def finish(self) -> None:
         self._end.set()
@@ -312,7 +311,7 @@ def reloaded_under_load(folder: Path, times: int, seed: int) -> Record:
 
     with Site(folder, *NAMES) as instances:
         web = {"discovery": {"static": instances.addresses()}}
-        more = {"reload": {"watch": False}, "drain_timeout": "10s"}
+        more: dict[str, Any] = {"reload": {"watch": False}, "drain_timeout": "10s"}
         with Pointsman(folder, {"web": web}, **more) as proxy:
             file = folder / "pointsman.yaml"
             changes = Changes(folder, json.loads(file.read_text()), instances, chance)
