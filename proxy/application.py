@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -136,6 +137,7 @@ class Application:
         try:
             try:
                 await self.start()
+                gc.freeze()  # what was made so far stays for long: no full collection has to look at it
                 await self.ended()
                 await self.drain()
             finally:

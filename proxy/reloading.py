@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ FIRST_WORD = 5.0  # seconds that the registries of new services have to tell who
 _LOOK_AGAIN = 0.01  # seconds from one look at whether they have to the next
 SETTLED = 0.1  # seconds for which a file must stay as it is before it is read: it may be half written
 _LOOKS = 100  # at a file that changes all the time, until it is read all the same
-_AT_A_TIME = 10  # services that are made before requests have their turn
+_AT_A_TIME = 10  # services that are made, or begun with, before requests have their turn
 _NAMED = 10  # changes that one line of the log tells of
 _TOLD = 1000  # changes, or mistakes, that one answer tells of
 
@@ -174,9 +175,13 @@ class Reloader:
             self._next = None  # who asks from now on may have written something that is not read now
             notifier = self._application.notifier
             notifier.reloading()
+            collects = gc.isenabled()
+            gc.disable()  # so much is made that full collections would hold up requests again and again
             try:
                 outcome = await self._try(why)
             finally:
+                if collects:
+                    gc.enable()
                 notifier.ready()
             self.last = outcome
             self.counts[outcome.result] += 1
@@ -268,7 +273,9 @@ class Reloader:
     async def _know(self, plan: Plan, prepared: _Prepared, undo: contextlib.ExitStack) -> None:
         """Let new services learn who is there before requests are routed to them, if their registries tell it soon."""
         application = self._application
-        for name in plan.made:
+        for number, name in enumerate(plan.made):
+            if number % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)
             service = prepared.made[name]
             service.feed_by(prepared.feeds.pop(name))
             application.follow(service)
