@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -219,6 +220,7 @@ class Application:
                 if self.claim is not None:
                     await self._step_back(self.claim, str(error) or type(error).__name__)
                 raise
+            gc.freeze()  # what was made so far stays for long: no full collection has to look at it
             await self.ended()
             await self.drain()
         finally:

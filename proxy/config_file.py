@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config.errors import ConfigError
-from config.load import load
+from config.errors import ConfigError, Problem
+from config.load import LARGEST, load
 from proxy.assemble.checks import CHECKS
 from proxy.referred import digests, files_of
 
@@ -56,6 +57,8 @@ class ConfigFile:
         """Read the file, and those that it refers to. Raises UnreadableError."""
         text = self._text()
         try:
+            if _is_endless(self.path):
+                raise ConfigError(str(self.path), [Problem((), "cannot be read: not a file")])
             config = self._read(self.path)
         except ConfigError as error:
             raise UnreadableError(error, _digest_of(text, {})) from error
@@ -72,9 +75,21 @@ class ConfigFile:
 
     def _text(self) -> bytes:
         try:
-            return self.path.read_bytes()
+            if _is_endless(self.path):
+                return b""
+            with self.path.open("rb") as file:
+                return file.read(LARGEST + 1)
         except OSError:
             return b""
+
+
+def _is_endless(path: Path) -> bool:
+    """Tell whether somebody who reads there may wait for ever: at a pipe, a device or a socket."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _digest_of(text: bytes, files: Files) -> str:

@@ -70,6 +70,7 @@ _OWN = frozenset(
         "_name",
         "_clients",
         "_refusing",
+        "_unwanted",
         "_by_address",
         "_acceptor",
     )
@@ -98,6 +99,7 @@ class Listening(Generic[C]):
         self._name = str(bind)
         self._clients: set[C] = set()
         self._refusing: set[C] = set()  # those of them that are one too many
+        self._unwanted: set[C] = set()  # those who were let in, and would not be by now
         self._by_address: Counter[str] = Counter()  # those let in; only where they are limited
         self._acceptor: Acceptor | None = None
         self.lent = False  # the sockets are somebody else's too, who goes on listening when we end
@@ -167,8 +169,21 @@ class Listening(Generic[C]):
         limited = self.options.connections_per_client
         for client in self._clients:
             self._renew(client)
-            if limited and client.origin.address and client not in self._refusing:
-                self._by_address[client.origin.address] += 1
+            address = client.origin.address
+            if limited and address and client not in self._refusing:
+                self._by_address[address] += 1
+        access = self.access
+        self._unwanted = {one for one in self._clients if access and not access.admits(one.origin.address)}
+        self._turn_out()
+
+    def _turn_out(self) -> None:
+        """Have those leave who would not be let in any more, with an answer to what is under way."""
+        self._unwanted &= self._clients
+        for client in list(self._unwanted):
+            if client.idle:
+                client.abort()
+            else:
+                client.drain()
 
     def _renew(self, client: C) -> None:
         """Treat a client that is connected already as its listener does now."""
@@ -250,6 +265,8 @@ class Listening(Generic[C]):
                 client.timed_out(now)
             elif client.is_gone():
                 client.abort()
+        if self._unwanted:
+            self._turn_out()
         if self._acceptor is not None and self._acceptor.paused:
             self._make_room()
             self._acceptor.resume()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ FIRST_WORD = 5.0  # seconds that the registries of new services have to tell who
 _LOOK_AGAIN = 0.01  # seconds from one look at whether they have to the next
 SETTLED = 0.1  # seconds for which a file must stay as it is before it is read: it may be half written
 _LOOKS = 100  # at a file that changes all the time, until it is read all the same
+_AT_A_TIME = 10  # services that are made, or begun with, before requests have their turn
 _NAMED = 10  # changes that one line of the log tells of
 _TOLD = 1000  # changes, or mistakes, that one answer tells of
 
@@ -184,9 +186,13 @@ class Reloader:
             self._next = None  # who asks from now on may have written something that is not read now
             notifier = self._application.notifier
             notifier.reloading()
+            collects = gc.isenabled()
+            gc.disable()  # so much is made that full collections would hold up requests again and again
             try:
                 outcome = await self._try(why)
             finally:
+                if collects:
+                    gc.enable()
                 notifier.ready()
             self.last = outcome
             self.counts[outcome.result] += 1
@@ -214,7 +220,7 @@ class Reloader:
             raise RefusedError(409, "there is no file: it was started with a configuration of its command line")
         loaded = await self._read(self.file)
         before = self.loaded.files if self.loaded else {}
-        plan = plan_of(application.config, loaded.config, before, loaded.files)
+        plan = await asyncio.to_thread(plan_of, application.config, loaded.config, before, loaded.files)
         if plan.blocked:
             names = " and ".join(plan.blocked)
             raise RefusedError(409, f"{names} cannot change while it runs: that takes a restart")
@@ -253,7 +259,7 @@ class Reloader:
                     undo.callback(prepared.log.writer.close, 0.0)
             if plan.acme:
                 prepared.renewals = await asyncio.to_thread(make_renewals, config, application.journal)
-            self._make_services(plan, config, prepared)
+            await self._make_services(plan, config, prepared)
             await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}
             prepared.splits = make_splits(config, services)
@@ -280,7 +286,9 @@ class Reloader:
     async def _know(self, plan: Plan, prepared: _Prepared, undo: contextlib.ExitStack) -> None:
         """Let new services learn who is there before requests are routed to them, if their registries tell it soon."""
         application = self._application
-        for name in plan.made:
+        for number, name in enumerate(plan.made):
+            if number % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)
             service = prepared.made[name]
             service.feed_by(prepared.feeds.pop(name))
             application.follow(service)
@@ -294,11 +302,14 @@ class Reloader:
                 return
             await asyncio.sleep(_LOOK_AGAIN)
 
-    def _make_services(self, plan: Plan, config: Config, prepared: _Prepared) -> None:
+    async def _make_services(self, plan: Plan, config: Config, prepared: _Prepared) -> None:
+        """Make the services a few at a time, so that requests need not wait for all of them."""
         application = self._application
         reader = ResponseReader(head_limits_of(config.limits))
         parts = dict(plan.changed)
-        for name in (*plan.made, *parts):
+        for number, name in enumerate((*plan.made, *parts)):
+            if number % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)
             wanted = config.services[name]
             service = prepared.made[name] = unfed_service(
                 name, wanted, config, reader, application.journal, instance_tls(wanted, f"services.{name}.tls")

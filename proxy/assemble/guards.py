@@ -79,7 +79,7 @@ class Guards:
         for asked in self.of_listeners.keys() - listeners:
             del self.of_listeners[asked]
         for path in self.files.keys() - files:
-            self.files.pop(path).close()
+            self.files.pop(path).retire()
 
     async def follow(self) -> None:
         """Read files of users again when they change, for ever."""

@@ -35,7 +35,8 @@ _WRITTEN_ANEW = frozenset([b"content-length", b"content-type", b"date", b"via", 
 class ForwardAuth:
     """Lets pass what a service lets pass: it answers with a 2xx.
 
-    `service` is looked up by its name each time. `headers` are those of the request that it gets, in lower case, None
+    `service` is looked up by its name each time; the last one answers on for those who came before it went, by routes
+    that lead nobody else here. `headers` are those of the request that it gets, in lower case, None
     for all; `copied` those of its answer that the instance gets. `patience` is in seconds.
     """
 
@@ -51,6 +52,7 @@ class ForwardAuth:
         fail_open: bool = False,
     ) -> None:
         self._services = services
+        self._last = services.get(service)
         self.name = service
         self.patience = patience
         self._line = b"GET %b HTTP/1.1" % path.encode()
@@ -62,8 +64,9 @@ class ForwardAuth:
 
     @property
     def service(self) -> Service | None:
-        """The service that is asked; None when there is none any more."""
-        return self._services.get(self.name)
+        """The service that is asked; None when there is none yet."""
+        self._last = self._services.get(self.name, self._last)
+        return self._last
 
     def ask(self, request: RequestHead) -> Inquiry:
         """Return the inquiry about a request, not begun yet."""

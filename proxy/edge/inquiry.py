@@ -63,7 +63,7 @@ class Inquiry:
         self._begun = time.monotonic()
         service = self._service = self._auth.service
         if service is None:
-            decided(self._auth.fail(self._about, "there is no such service any more"))
+            decided(self._auth.fail(self._about, "there is no such service"))
             return
         self.request = self._auth.asked(self._about)
         service.traffic.in_flight += 1

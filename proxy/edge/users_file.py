@@ -98,6 +98,12 @@ class UsersFile:
         if told in waiting:
             waiting.remove(told)
 
+    def retire(self) -> None:
+        """Let the threads go: hardly anybody will ask any more. Those who do, or wait, are told all the same."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)
+
     def close(self) -> None:
         """Check no more passwords."""
         if self._threads is not None:

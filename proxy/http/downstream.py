@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
 _HEADS_AT_ONCE = 64  # read in one turn of the loop; those whose requests we answer ourselves wait for nothing else
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
+_TLS = b"\x16\x03"  # what TLS begins with (RFC 8446 5.1); its client would wait for us, and we for a line
 
 
 class Downstream(Client):
@@ -348,7 +349,9 @@ class Downstream(Client):
     def _await_head(self, data: bytes) -> None:
         """Wait for the rest of a head, unless its beginning is bad already."""
         limits = self.listener.limits
-        if b"\n\n" in data or b"\n\r\n" in data:
+        if data.startswith(_TLS):
+            self._refuse(400, "plain HTTP is spoken on this port: ask for http://")
+        elif b"\n\n" in data or b"\n\r\n" in data:
             self._refuse(400, "lines must end with CR LF")
         elif len(data) > (limits.headers + limits.request_line + 3 if b"\n" in data else limits.request_line + 1):
             self._refuse_large(data)

@@ -61,7 +61,8 @@ class Pair:
 
     def _why_not(self, error: OSError) -> str:
         reason = getattr(error, "reason", None) or ""
-        if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+        # The last one is a key of another kind, such as RSA's for a certificate on P-256.
+        if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             return f"{self.place}.key: {self.key} is not the key of the certificate in {self.cert}"
         if reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
             weak = reason.lower().replace("ee_", "").replace("ca_md", "digest").replace("_", " ")

@@ -13,7 +13,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.end_to_end.test_reload_under_load import show
 from tests.servers.instances import Instances
 from tests.servers.load import Load
 from tests.servers.pointsman import COMMAND, Pointsman
@@ -84,6 +83,12 @@ def _failing(folder: Path, proxy: Pointsman) -> None:
     assert ask(proxy.admin_port, "/readyz").status == 200
 
 
+def show(times: int, sent: Counter[str], failed: Counter[str]) -> None:
+    why = "; ".join(f"{count} x {reason}" for reason, count in failed.items()) or "-"
+    print("\n| what | times | sent | failed | why |\n|---|---|---|---|---|")
+    print(f"| takeover, processes | {times} | {sent.total():,} | {failed.total()} | {why} |", flush=True)
+
+
 def counted(results: dict[str, Result]) -> tuple[Counter[str], Counter[str]]:
     sent = Counter({name: result.sent for name, result in results.items()})
     failed = Counter(f"{name}: {one.reason}" for name, result in results.items() for one in result.failed)
@@ -92,7 +97,7 @@ def counted(results: dict[str, Result]) -> tuple[Counter[str], Counter[str]]:
 
 def test_no_request_fails_while_processes_take_over(tmp_path: Path) -> None:
     sent, failed = counted(rolled(tmp_path, times=1)[0])
-    show("takeover", 1, sent, failed)
+    show(1, sent, failed)
     assert sent.total() > 50
     assert not failed
 
@@ -102,7 +107,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="takeovers-") as folder:
         results, took = rolled(Path(folder), times)
     sent, failed = counted(results)
-    show("takeover", times, sent, failed)
+    show(times, sent, failed)
     print(f"from the command to the new one at work: {min(took):.2f} to {max(took):.2f} s")
     return 1 if failed else 0
 

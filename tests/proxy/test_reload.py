@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -15,6 +17,7 @@ from aiohttp.test_utils import TestServer
 from proxy import reloading
 from proxy.application import Application
 from proxy.config_file import ConfigFile
+from tests.proxy.edge.test_basic_auth import crypted
 from tests.proxy.running import Running, instance, until
 from tests.servers.ports import free_port, free_ports
 
@@ -148,6 +151,28 @@ async def test_a_refused_file_leaves_all_as_it_was(tmp_path: Path, what: str) ->
             assert "pointsman_config_last_reload_success 1.0" in (await pointsman.admin("/metrics"))[1]
 
 
+@pytest.mark.parametrize("what", ["nothing", "a folder", "a pipe", "a device", "too much", "a link to itself"])
+async def test_what_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    async with instance("a") as a, at_work(tmp_path, configuration(a)) as pointsman:
+        file = tmp_path / "pointsman.yaml"
+        file.unlink()
+        match what:
+            case "a folder":
+                file.mkdir()
+            case "a pipe":
+                os.mkfifo(file)
+            case "a device":
+                file.symlink_to("/dev/zero")
+            case "too much":
+                file.write_text(json.dumps(configuration(a)) + "\n" + "# much\n" * 2**20)
+            case "a link to itself":
+                file.symlink_to(file)
+        status, body = await asyncio.wait_for(post(pointsman), 5)
+        assert (status, body["result"]) == (400, "refused")
+        assert "larger than 4 MiB" in body["error"] if what == "too much" else "cannot be read: " in body["error"]
+        assert await pointsman.get() == (200, "a")
+
+
 async def test_listeners_come_and_go_and_a_wider_address_takes_over(tmp_path: Path) -> None:
     one, two = free_ports(2)
     async with instance("a") as a:
@@ -197,6 +222,49 @@ async def test_what_is_in_flight_ends_at_a_service_that_is_gone(tmp_path: Path) 
             go_on.set()
             assert await slow == (200, "whole")
             await until(lambda: not pointsman.application.catalogs.leaving)
+
+
+async def test_who_is_connected_to_a_listener_that_goes_passes_the_guards_that_go_with_it(tmp_path: Path) -> None:
+    one, two = free_ports(2)
+    (tmp_path / "users").write_bytes(b"ada:" + crypted(b"secret") + b"\n")
+    async with instance("a") as a, instance("b") as b:
+        guarded: dict[str, Any] = {"forward_auth": {"service": "auth"}, "basic_auth": {"file": "users"}}
+        config = configuration(a, routes=[{"service": "web", **guarded}])
+        config["services"]["auth"] = {"discovery": {"static": [b]}}
+        config["listeners"] = [{"bind": f"127.0.0.1:{port}"} for port in (one, two)]
+        async with at_work(tmp_path, config) as pointsman:
+            reader, writer = await asyncio.open_connection("127.0.0.1", two)
+            head = b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic " + base64.b64encode(b"ada:secret") + b"\r\n"
+            writer.write(head)
+            (listener,) = [one for one in pointsman.application.listeners if str(two) in str(one.bind)]
+            await until(lambda: listener.clients)
+            await asyncio.sleep(0.05)  # so that it has begun to send
+            write(tmp_path, configuration(a, listeners=config["listeners"][:1]))
+            assert (await post(pointsman))[1]["result"] == "applied"
+            assert not pointsman.application.guards.files
+            writer.write(b"\r\n")
+            assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+
+
+async def test_a_password_that_is_being_checked_is_checked_to_the_end(tmp_path: Path) -> None:
+    (tmp_path / "users").write_bytes(b"".join(b"%c:%b\n" % (name, crypted(b"secret", 10)) for name in b"abcdef"))
+    async with instance("a") as a:
+        config = configuration(a, routes=[{"service": "web", "basic_auth": {"file": "users"}}])
+        async with at_work(tmp_path, config) as pointsman:
+            url = f"http://127.0.0.1:{pointsman.application.listeners[0].ports[0]}/"
+
+            async def get(name: str) -> int:
+                credentials = base64.b64encode(f"{name}:secret".encode()).decode()
+                async with pointsman.session.get(url, headers={"Authorization": f"Basic {credentials}"}) as response:
+                    return response.status
+
+            asking = [asyncio.create_task(get(name)) for name in "abcdef"]
+            (file,) = pointsman.application.guards.files.values()
+            await until(lambda: file.checked)
+            write(tmp_path, configuration(a))
+            assert (await post(pointsman))[1]["result"] == "applied"
+            assert await asyncio.gather(*asking) == [200] * 6
 
 
 async def test_the_file_is_watched(tmp_path: Path) -> None:

@@ -263,3 +263,29 @@ async def test_certificates_from_an_authority_are_asked_for_from_now_on(tmp_path
         del config["listeners"][1], config["acme"]
         await reloaded(pointsman, tmp_path, config)
         assert app.renewals is None
+
+
+async def ask_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        assert await ask(reader, writer) == "a"
+
+
+async def test_who_would_not_be_let_in_any_more_leaves(tmp_path: Path) -> None:
+    port = free_port()
+    async with instance("a") as a:
+        listener: dict[str, Any] = {"bind": f"127.0.0.1:{port}"}
+        config = configuration(a, listeners=[listener])
+        async with serving(tmp_path, config) as (pointsman, connected):
+            idle, busy = await connected(port), await connected(port)
+            assert await ask(*idle) == "a"
+            listener["deny"] = ["127.0.0.0/8"]
+            asking = asyncio.create_task(ask_for_ever(*busy))
+            await reloaded(pointsman, tmp_path, config)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await asyncio.wait_for(asking, 5)
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(idle[0].read(), 5) == b""
+            assert await ask(*await connected(port)) == "403"
+            del listener["deny"]
+            await reloaded(pointsman, tmp_path, config)
+            assert await ask(*await connected(port)) == "a"

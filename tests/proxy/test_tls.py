@@ -259,6 +259,12 @@ async def test_handshakes_count_as_connections_and_end_by_a_deadline(tmp_path: P
             lambda folder: CA.issue_cert("x").private_key_pem.write_to_path(folder / "shop.test.key"),
             "is not the key of the certificate",
         ),
+        (
+            lambda folder: CA.issue_cert("x", key_type=trustme.KeyType.RSA).private_key_pem.write_to_path(
+                folder / "shop.test.key"
+            ),
+            "is not the key of the certificate",
+        ),
     ],
 )
 async def test_what_is_wrong_with_the_files_is_told_at_the_start(tmp_path: Path, break_it: Any, says: str) -> None:

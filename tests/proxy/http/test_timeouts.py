@@ -42,6 +42,20 @@ async def test_a_head_must_arrive_in_time_however_often_a_little_of_it_comes(fir
         assert await client.rest() == b""
 
 
+@pytest.mark.parametrize(
+    "pieces", [[b"\x16\x03\x01\x00\xc8\x01"], [b"\x16", b"\x03\x01"]], ids=["at once", "in pieces"]
+)
+async def test_a_client_that_speaks_tls_is_told_at_once_that_nobody_does_here(pieces: list[bytes]) -> None:
+    async with proxying(timeouts=TIMES) as proxy:
+        client = await proxy.client()
+        for piece in pieces:
+            await client.send(piece)
+            await turns()
+        status, _, content = await client.response()
+        assert (status, "plain HTTP is spoken on this port" in content.decode()) == (400, True)
+        assert await client.rest() == b""
+
+
 async def test_empty_lines_are_no_head() -> None:
     async with proxying(timeouts=TIMES) as proxy:
         client, _ = await proxy.served()
