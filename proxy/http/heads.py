@@ -337,9 +337,11 @@ class RequestReader:
             request.upgrade = tunnelled(request.upgrade) if granted else ()
         if request.length != 0 and request.method in _BODILESS_METHODS:
             raise BadMessageError(f"a body in a request of {request.method.decode()}")
-        if not judged:
-            self._recurring.keep(head, KnownRequest(request))
-        return request
+        if judged:
+            return request
+        known_head = KnownRequest(request)
+        self._recurring.keep(head, known_head)
+        return known_head.again()  # this one stays as it was read
 
     def _judge(self, head: bytes) -> None:
         """Have llhttp judge the syntax."""

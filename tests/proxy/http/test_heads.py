@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.http.fields import BadMessageError
+from proxy.http.forwarding import Forwarding, Origin
 from proxy.http.heads import HeadLimits, RequestHead, RequestReader, ResponseHead, ResponseReader
+from proxy.http.writing import Writes
 
 LIMITS = HeadLimits(request_line=200, headers=2000, header_count=8)
 
@@ -152,9 +154,8 @@ def outcome(read: object, head: bytes) -> object:
         result = read(head)  # type: ignore[operator]
     except BadMessageError as error:
         return error.status
-    return {
-        name: getattr(result, name) for name in result.__slots__ if name != "origin"
-    }  # which its reader is not told
+    # Its reader is not told the origin; the others are how it is sent on if it came before.
+    return {name: getattr(result, name) for name in result.__slots__ if name not in ("origin", "known", "written")}
 
 
 def request(text: bytes) -> RequestHead:
@@ -178,6 +179,53 @@ def test_a_reader_of_responses_that_remembers_says_the_same_as_a_new_one(texts: 
     for text in [*texts, *texts]:
         remembered = outcome(lambda text: warm.read(text, to_head=to_head), text)
         assert remembered == outcome(lambda text: response(text, to_head=to_head), text), text
+
+
+class _Sends(Writes):
+    """Sends a request that came on a plain connection."""
+
+    request_whole = True
+
+    def __init__(self, request: RequestHead) -> None:
+        self.request = request
+        request.origin = Origin(Forwarding(), ("192.0.2.1", 1))
+
+
+@given(st.lists(heads(STARTS) | likely_requests, min_size=1, max_size=12), st.booleans())
+def test_a_request_that_came_before_is_sent_on_as_if_it_had_not(texts: list[bytes], made: bool) -> None:
+    warm = RequestReader(LIMITS)
+    for text in [*texts, *texts, *texts]:
+        try:
+            new, known = request(text), warm.read(text)
+        except BadMessageError:
+            continue
+        if made:
+            new.request_id = known.request_id = b"made"
+        assert _Sends(known).head(b"home") == _Sends(new).head(b"home")
+
+
+def test_what_is_changed_of_a_request_is_sent_on_changed_and_the_next_one_is_as_it_came() -> None:
+    text = b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n\r\n"
+    warm = RequestReader(LIMITS)
+    for _ in range(3):
+        request = warm.read(text)
+        assert (request.line, request.fields, request.request_id) == (b"GET / HTTP/1.1", [b"X-A: b"], b"")
+        request.line, request.request_id = b"GET /b HTTP/1.1", b"made"
+        assert _Sends(request).head(b"").startswith(b"GET /b HTTP/1.1\r\nHost: a\r\nX-A: b\r\n")
+        request.fields = [b"X-C: d"]
+        assert b"X-A" not in _Sends(request).head(b"")
+
+
+def test_heads_with_something_new_each_time_are_not_kept_and_all_are_bounded() -> None:
+    reader = ResponseReader(LIMITS)
+    for number in range(2000):
+        reader.read(b"HTTP/1.1 200 OK\r\nX-Id: %d\r\nContent-Length: 0\r\n\r\n" % number, to_head=False)
+    assert not reader._recurring.found
+    for number in range(4000):
+        text = b"HTTP/1.1 200 OK\r\nX-%d: %d\r\n\r\n" % (number % 50, number // 50 % 30)
+        for _ in range(2):
+            reader.read(text, to_head=False)
+        assert len(reader._recurring.found) <= 512
 
 
 # A second opinion, written from RFC 9112 alone.
