@@ -34,7 +34,7 @@ ROWS = [
     refused("HTTP/2 as it begins, of HTTP/1.1", b"PRI * HTTP/1.1\r\n" + HOST + b"\r\nSM\r\n\r\n"),
     refused("another protocol", b"DESCRIBE / RTSP/1.0\r\n\r\n"),
     refused("a response", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-    refused("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)), 408, waits=True),
+    refused("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)), 400),
     refused("TLS with an end of a head in it", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
     refused("SSH", b"SSH-2.0-OpenSSH_9.2p1\r\n", 408, waits=True),
     refused("mail", b"EHLO shop\r\nMAIL FROM:<a@b>\r\n\r\n"),
