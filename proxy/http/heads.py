@@ -447,6 +447,8 @@ class ResponseReader:
                 raise BadMessageError("a 205 with content")  # RFC 9110 15.3.6; see Upstream for other framings
         if response.upgrade and b"upgrade" not in connection:
             response.upgrade = ()
+        if status == 101 and not response.upgrade:
+            raise BadMessageError("101 Switching Protocols that does not say to what")  # RFC 9110 15.2.2
         if not judged and not to_head:
             response.written = b"\r\n".join([response.line, *fields, b""])
             self._recurring.keep(head, response)

@@ -228,6 +228,16 @@ def test_heads_with_something_new_each_time_are_not_kept_and_all_are_bounded() -
         assert len(reader._recurring.found) <= 512
 
 
+@pytest.mark.parametrize("fields", [b"", b"Upgrade: websocket\r\n", b"Connection: Upgrade\r\n"])
+def test_a_101_says_to_what_it_switches_whatever_was_read_before(fields: bytes) -> None:
+    reader = ResponseReader(LIMITS)
+    good = b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    for _ in range(3):
+        assert reader.read(good, to_head=False).upgrade == (b"websocket",)
+        with pytest.raises(BadMessageError):
+            reader.read(b"HTTP/1.1 101 Switching\r\n%b\r\n" % fields, to_head=False)
+
+
 # A second opinion, written from RFC 9112 alone.
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 REQUEST_LINE = re.compile(TOKEN + rb" [!-~]+ HTTP/1\.[01]")
