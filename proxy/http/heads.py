@@ -240,7 +240,7 @@ class RequestReader:
         """Understand `head`, which ends with the empty line. Raises BadMessageError."""
         recurring = self._recurring.get(head)
         if recurring is not None:
-            return recurring.again()  # 1.2 µs less with three lines, 2 µs with a browser's twelve
+            return recurring.again()  # 1 µs less with two lines, 2.7 µs with a browser's twelve
         lines = head.split(b"\r\n")
         line = lines[0]
         known = self._known
@@ -380,7 +380,7 @@ class ResponseReader:
         """
         recurring = self._recurring.get(head)
         if recurring is not None and not to_head:
-            return recurring
+            return recurring  # 1.6 µs less with nine lines
         lines = head.split(b"\r\n")
         line = lines[0]
         known = self._known

@@ -12,7 +12,7 @@ class Recurring(Generic[H]):
 
     Clients on kept connections ask with the same head again and again but for the path, and instances answer with the
     same one until the second of their Date is over. One dictionary look-up then takes the place of reading it. Only a
-    head whose lines were all known is kept, so one that bears something new each time costs the look-up alone, 0.1 µs.
+    head whose lines were all known is kept, so one that bears something new each time costs the look-up alone, 0.05 µs.
     """
 
     __slots__ = ("found", "get")
