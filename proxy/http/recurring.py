@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from proxy.http.heads import RequestHead
 
 H = TypeVar("H")
 
@@ -30,3 +33,40 @@ class Recurring(Generic[H]):
             if len(self.found) >= self._ROOM:
                 self.found.clear()
             self.found[head] = meaning
+
+
+class KnownRequest:
+    """A request head that came before. Whoever changes a request gives it another line or other fields."""
+
+    __slots__ = ("fields", "head", "line", "start")
+
+    def __init__(self, head: RequestHead) -> None:
+        self.head = head
+        self.line = head.line
+        self.fields = head.fields
+        self.start: bytes | None = None  # how an instance is sent it from a client of whom nobody is believed, up to
+        # what hangs on the connection; None for one of which more is to be said
+        if head.length is not None and head.authority and not (head.upgrade or head.expects_continue):
+            told = (head.line, b"Host: " + head.authority, *head.fields, b"X-Forwarded-Host: " + head.authority)
+            self.start = b"\r\n".join(told)
+
+    def again(self) -> RequestHead:
+        """Return a request with this head."""
+        head = self.head
+        request = type(head)()
+        request.known = self
+        request.method = head.method
+        request.target = head.target
+        request.line = self.line
+        request.authority = head.authority
+        request.minor_version = head.minor_version
+        request.keep_alive = head.keep_alive
+        request.expects_continue = head.expects_continue
+        request.length = head.length
+        request.upgrade = head.upgrade
+        request.forwarded = head.forwarded
+        request.request_id = head.request_id
+        request.max_forwards = head.max_forwards
+        request.fields = self.fields
+        request.user = b""
+        return request

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proxy.http.scripted import OK, OK_SENT, Peer, Proxy, fill, proxying, turns, until
+from tests.proxy.http.moving import in_chunks, unchunked
+from tests.proxy.http.scripted import OK, OK_SENT, Proxy, fill, proxying, turns, until
 
 if TYPE_CHECKING:
     from proxy.http.downstream import Downstream
@@ -19,23 +20,11 @@ BOUND = 512 * 1024  # bytes that one direction of one exchange may hold in this 
 PATTERN = bytes(range(251)) * 5000  # no period of a power of two, so that a piece lost or moved shows
 
 
+END = b"X-End: yes\r\n"
+
+
 def content(size: int) -> bytes:
     return (PATTERN * (size // len(PATTERN) + 1))[:size]
-
-
-def in_chunks(body: bytes, size: int) -> bytes:
-    pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\nX-End: yes\r\n\r\n"
-
-
-async def unchunked(peer: Peer) -> bytes:
-    """Receive a body in chunks."""
-    pieces = []
-    while size := int(await peer.through(b"\r\n"), 16):
-        pieces.append(await peer.exactly(size))
-        await peer.gets(b"\r\n")
-    await peer.gets(b"X-End: yes\r\n\r\n")
-    return b"".join(pieces)
 
 
 SIZES = [1, 16384, 16385, 65535, 65536, 65537, 262144, 3 * MIB + 1]
@@ -81,15 +70,15 @@ async def test_chunked_both_ways(chunk_size: int) -> None:
     async with proxying() as proxy:
         client = await proxy.client()
         head = b"PUT / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n"
-        sending = asyncio.ensure_future(client.send(head + in_chunks(body, chunk_size)))
+        sending = asyncio.ensure_future(client.send(head + in_chunks(body, chunk_size, END)))
         instance = await proxy.instance.accept()
         await instance.through()
-        assert digest(await unchunked(instance)) == digest(body)
+        assert digest(await unchunked(instance, END)) == digest(body)
         await sending
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        sending = asyncio.ensure_future(instance.send(head + in_chunks(body, chunk_size)))
+        sending = asyncio.ensure_future(instance.send(head + in_chunks(body, chunk_size, END)))
         await client.through()
-        assert digest(await unchunked(client)) == digest(body)
+        assert digest(await unchunked(client, END)) == digest(body)
         await sending
         assert proxy.idle == 1
 

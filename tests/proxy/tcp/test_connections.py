@@ -11,7 +11,8 @@ from balancers.health import Thresholds
 from proxy.http.places import PlaceLimits
 from proxy.http.terms import Timeouts
 from proxy.listener import ListenerOptions
-from tests.proxy.http.scripted import GET, Peer, fill, turns, until
+from tests.proxy.http.moving import both_ways
+from tests.proxy.http.scripted import GET, fill, turns, until
 from tests.proxy.tcp.scripted import DRAIN, tcp_proxying
 
 
@@ -38,18 +39,7 @@ async def test_whatever_is_sent_both_ways_at_once_arrives(seed: int) -> None:
     source = random.Random(seed)
     async with tcp_proxying() as proxy:
         client, instance = await proxy.joined()
-
-        async def talk(sender: Peer, receiver: Peer) -> None:
-            data = source.randbytes(source.randrange(1, 700_000))
-            received = asyncio.ensure_future(receiver.exactly(len(data)))
-            at = 0
-            while at < len(data):
-                size = source.randrange(1, 200_000)
-                await sender.send(data[at : at + size])
-                at += size
-            assert await received == data
-
-        await asyncio.gather(talk(client, instance), talk(instance, client))
+        await both_ways(client, instance, source)
 
 
 async def test_what_passes_is_counted() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.listener import Listener
+from tests.proxy.http.moving import in_chunks, unchunked
 from tests.proxy.http.scripted import OK, fill, until
 from tests.proxy.tls.speaking import behind_tls, greeted
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from proxy.http.downstream import Downstream
     from proxy.http.upstream import Upstream
     from tests.proxy.edge.ruling import Through
-    from tests.proxy.http.scripted import Peer
 
 MIB = 1024 * 1024
 BOUND = 512 * 1024  # bytes that one direction of one exchange may hold in this process, as without TLS
@@ -32,21 +32,6 @@ VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVe
 
 def digest(data: bytes) -> str:
     return f"{len(data)} bytes, {hashlib.sha256(data).hexdigest()}"
-
-
-def in_chunks(body: bytes, size: int) -> bytes:
-    pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
-
-
-async def unchunked(peer: Peer) -> bytes:
-    """Receive a body in chunks."""
-    pieces = []
-    while size := int(await peer.through(b"\r\n"), 16):
-        pieces.append(await peer.exactly(size))
-        await peer.gets(b"\r\n")
-    await peer.gets(b"\r\n")
-    return b"".join(pieces)
 
 
 def listener_of(world: Through) -> Listener:
