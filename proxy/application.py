@@ -7,49 +7,34 @@ import gc
 import logging
 import signal
 import socket
-import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.admin import Admin
 from proxy.assemble.acme import make_renewals
-from proxy.assemble.catalogs import make_catalogs
-from proxy.assemble.guards import Guards
-from proxy.assemble.listeners import access_log, make_listeners
-from proxy.assemble.routes import make_splits
-from proxy.assemble.services import make_services, state_folder
+from proxy.assemble.services import state_folder
 from proxy.journal import Journal
 from proxy.own_registry import OwnRegistry
 from proxy.registrations import Registrations
 from proxy.reloading import Reloader
+from proxy.serving import CLOSING, Serving
 from proxy.sockets import BindError, change_mode, listen
 from proxy.systemd import ActivationError, Notifier, shared_out
 from proxy.takeover.offer import Offer
 from proxy.takeover.places import Place, socket_path
-from proxy.tasks import Tasks
-from proxy.tls.certificates import watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.model import Config
-    from proxy.access_log.access_log import AccessLog
     from proxy.config_file import ConfigFile, Loaded
-    from proxy.listener import Listener
-    from proxy.prober import Prober
     from proxy.service import Service
     from proxy.takeover.claim import Claim
-    from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals
-    from proxy.tls.certificates import Certificates
 
 _log = logging.getLogger(__name__)
 
-SWEEP = 0.25  # seconds between two looks at the deadlines of all connections
-_CLOSING = 5.0  # seconds that the watches, probes and servers have to end
 
-
-class Application:
+class Application(Serving):
     """A configuration at work.
 
     `start` binds the admin address first, so that readiness can be asked from the beginning, then the embedded
@@ -65,22 +50,10 @@ class Application:
         sockets: Sequence[socket.socket] = (),
         claim: Claim | None = None,
     ) -> None:
-        self.config = config
+        super().__init__(config, Journal(), state_folder(config))
         self.notifier = Notifier()
         self.reloader = Reloader(self, file, loaded)
-        self.journal = Journal()
-        self.state = state_folder(config)
-        self.services = make_services(config, self.journal, self.state)
-        self.access_log = access_log(config)
-        self.renewals = make_renewals(config, self.journal)
-        self.splits = make_splits(config, self.services)
-        self.guards = Guards(self.services)
-        self.listeners = make_listeners(config, self.services, self.access_log, self.splits, self.guards)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
-        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal, self.splits, self.guards)
-        self._follows_users = False
-        self.draining = False
-        self.died = ""  # the part of us that died, and of what
         self.successor = 0  # the process that has taken our place
         self.offer = Offer(self, path) if (path := socket_path(config)) else None
         self.claim = claim
@@ -88,14 +61,8 @@ class Application:
         self._given: list[tuple[Sequence[socket.socket], bool]] = []  # what each listener begins to accept on
         # The same of the admin address, the embedded registry and the takeover.
         self._others: tuple[list[socket.socket], list[socket.socket], list[socket.socket]] = ([], [], [])
-        self.departing: list[
-            tuple[Listener | TcpListener, float]
-        ] = []  # listeners whose address is gone, and since when
         self._renewing: asyncio.Task[None] | None = None
         self._watches: dict[str, list[asyncio.Task[None]]] = {}  # by service
-        self._end = asyncio.Event()
-        self._now = asyncio.Event()
-        self._tasks = Tasks(self._fault)
         self.registry = OwnRegistry(config.registry) if config.registry else None
         self._writing: asyncio.Task[None] | None = None
         self._admin = Admin(self, config.admin.bind) if config.admin else None
@@ -117,9 +84,7 @@ class Application:
         for service in self.services.values():
             self.follow(service)
         self.catalogs.start(self._tasks)
-        if self.access_log is not None:
-            self._tasks.start(self.access_log.writer.watch(), "the access log")
-        self._tasks.start(self._sweep(), "the sweep of deadlines")
+        self.begin_sweeping()
         if claim is not None:
             # Until all are known that requests are routed to, and the other lets go of what only one can have.
             await claim.settle(self)
@@ -129,14 +94,12 @@ class Application:
         else:
             self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
         for listener, (sockets, lent) in zip(self.listeners, self._given, strict=True):
-            if sockets:
-                listener.accept(sockets, lent=lent)
-            else:
-                await listener.start()
+            if not sockets:
+                sockets = await asyncio.to_thread(listen, listener.bind, listener.options.mode)
+            self.open(listener, sockets, lent=lent)
             _log.info("listening on %s", listener.address)
             self.attend(listener)
-        self._tasks.start(watch(self._certificates), "the watch of certificates")
-        self.follow_users()
+        self.begin_following_files()
         self.registrations.start(self._tasks)
         if claim is not None:
             await claim.finish(self)
@@ -232,21 +195,6 @@ class Application:
         """The port of the admin address, for a configuration that asked for any; 0 if it has none."""
         return self._admin.port if self._admin else 0
 
-    @property
-    def ending(self) -> bool:
-        """True once it was asked to end, or must."""
-        return self._end.is_set()
-
-    async def ended(self) -> None:
-        """Wait until it is asked to end, or must."""
-        await self._end.wait()
-
-    def end(self) -> None:
-        """End: gently when asked for the first time, at once when asked again."""
-        if self._end.is_set():
-            self._now.set()
-        self._end.set()
-
     # What a takeover does to us; see takeover.
 
     @property
@@ -314,21 +262,14 @@ class Application:
         for task in self._watches.pop(name, ()):
             task.cancel()
 
-    def follow_users(self) -> None:
-        """Begin to follow the files of users, once there are any."""
-        if self.guards.files and not self._follows_users:
-            self._follows_users = True
-            self._tasks.start(self.guards.follow(), "the watch of the files of users")
-
     def go_on_with_registry(self) -> None:
         """Begin the embedded registry again: nobody has taken its place."""
         if self.registry is not None and not self.ending:
             self._tasks.start(self.registry.go_on(), "the embedded registry")
 
-    def attend(self, listener: Listener | TcpListener) -> None:
-        """Have the journal told what becomes of a listener's certificates."""
-        if listener.certificates is not None:
-            listener.certificates.tell = partial(self._certificate, str(listener.bind))
+    def make_renewals(self, config: Config) -> Renewals | None:
+        """Make the owner of certificates that an authority gives, if there is to be one. Raises AcmeError."""
+        return make_renewals(config, self.journal)
 
     def change_renewals(self, renewals: Renewals | None) -> None:
         """Get other certificates from an authority, or from another one, or none, from now on."""
@@ -344,23 +285,6 @@ class Application:
         if self.renewals is not None:
             self._renewing = self._tasks.start(self.renewals.run(), "the renewal of certificates")
 
-    def end_prober(self, prober: Prober, name: str) -> None:
-        """Wait until the probes have ended that a service has no more."""
-        self._tasks.start(prober.stop(), f"the end of the probes of {name}")
-
-    def change_access_log(self, log: AccessLog | None) -> None:
-        """Write to another access log, or to none, from now on; what was to be written to the one before still is."""
-        before, self.access_log = self.access_log, log
-        if log is not None:
-            self._tasks.start(log.writer.watch(), "the access log")
-        if before is not None:
-            self._tasks.start(asyncio.to_thread(before.writer.close, _CLOSING), "the end of the access log before")
-
-    def let_go(self, listener: Listener | TcpListener) -> None:
-        """Have a listener accept nobody any more, and its clients leave within `drain_timeout`."""
-        listener.drain()
-        self.departing.append((listener, time.monotonic()))
-
     async def drain(self) -> None:
         """Leave the registries, then accept nobody; wait until requests in flight end, up to `drain_timeout`."""
         self.draining = True
@@ -368,24 +292,7 @@ class Application:
         if self.offer is not None:
             await self.offer.stop()
         await self.registrations.leave(self._now)
-        _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
-        for listener in self.listeners:
-            listener.drain()
-        begun = time.monotonic()
-        deadline = begun + self.config.drain_timeout
-        listeners = [*self.listeners, *(listener for listener, _ in self.departing)]
-        while any(listener.clients for listener in listeners) and not self._now.is_set():
-            if time.monotonic() >= begun + self.config.drain_timeout / 2:
-                for listener in listeners:
-                    listener.say_goodbye()
-            if time.monotonic() >= deadline:
-                left = sum(listener.clients for listener in listeners)
-                _log.warning("drain_timeout passed: %d connections are cut", left)
-                break
-            try:
-                await asyncio.wait_for(self._now.wait(), 0.05)
-            except TimeoutError:
-                pass
+        await self.drain_listeners()
 
     async def stop(self) -> None:
         """End every part."""
@@ -394,32 +301,27 @@ class Application:
             await self.offer.stop()
         if self.claim is not None:
             self.claim.close()
-        for listener in (*self.listeners, *(listener for listener, _ in self.departing)):
-            listener.drain()
-            listener.abort()
+        self.abort_listeners()
         for sockets, _ in self._given:
             for sock in sockets:
                 sock.close()
         try:
-            async with asyncio.timeout(_CLOSING):
+            async with asyncio.timeout(CLOSING):
                 await self.reloader.stop()
                 await self._tasks.stop()
-                for service in (*self.catalogs.stop(), *self.services.values()):
-                    await service.end()
+                await self.end_services()
                 if self.registry is not None:
                     await self.registry.stop()
                 if self._admin is not None:
                     await self._admin.stop()
         except TimeoutError:
-            _log.warning("some parts did not end within %g s", _CLOSING)
-        self.guards.close()
+            _log.warning("some parts did not end within %g s", CLOSING)
         if self.state is not None:
             try:
-                await asyncio.wait_for(self.state.close(), _CLOSING)
+                await asyncio.wait_for(self.state.close(), CLOSING)
             except TimeoutError:
-                _log.warning("what was to be written to %s was not within %g s", self.state.path, _CLOSING)
-        if self.access_log is not None:
-            await asyncio.to_thread(self.access_log.writer.close, _CLOSING)
+                _log.warning("what was to be written to %s was not within %g s", self.state.path, CLOSING)
+        await self.close_files()
 
     def unready(self) -> list[str]:
         """List the reasons for which no traffic should be sent here; none when ready."""
@@ -437,44 +339,13 @@ class Application:
         ]
         return reasons
 
-    def _certificates(self) -> list[Certificates]:
-        return [one.certificates for one in self.listeners if one.certificates is not None]
-
-    def _certificate(self, listener: str, kind: str, reason: str) -> None:
-        self.journal.record(f"listener {listener}", kind, "", reason)
-
     def _own_port(self) -> int:
         given = self._given[0][0] if self._given else []
         ports = [sock.getsockname()[1] for sock in given if sock.family != socket.AF_UNIX]
         return next(iter(self.listeners[0].ports or ports), 0)
 
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP)
-            now = time.monotonic()
-            for listener in self.listeners:
-                listener.sweep(now)
-            for service in self.services.values():
-                service.sweep(now)
-            self.catalogs.sweep(now, self._tasks)
-            self._sweep_departing(now)
-            if self.offer is not None:
-                self.offer.sweep()
-
-    def _sweep_departing(self, now: float) -> None:
-        """Do for the listeners that are gone what `drain` does when all are."""
-        left = []
-        for listener, since in self.departing:
-            listener.sweep(now)
-            if now >= since + self.config.drain_timeout:
-                listener.abort()
-            elif now >= since + self.config.drain_timeout / 2:
-                listener.say_goodbye()
-            if listener.clients:
-                left.append((listener, since))
-        self.departing[:] = left
-
-    def _fault(self, name: str, error: BaseException) -> None:
-        """A part that must live as long as we do has died: end, and let whoever started us start us anew."""
-        self.died = f"{name}: {error}"
-        self._end.set()
+    def sweep(self, now: float) -> None:
+        """Do what is due."""
+        super().sweep(now)
+        if self.offer is not None:
+            self.offer.sweep()

@@ -18,30 +18,29 @@ from typing import TYPE_CHECKING
 from config.units import format_duration
 from discovery.registry import RegistryError
 from proxy import logs
-from proxy.assemble.acme import make_renewals
 from proxy.assemble.catalogs import renew_catalogs
 from proxy.assemble.listeners import AccessLogError, access_log, make_listener
 from proxy.assemble.routes import make_splits, own_routes
-from proxy.assemble.services import feed_of, instance_tls, unfed_service
 from proxy.config_file import UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.http.heads import ResponseReader
 from proxy.reload import FEED, plan_of
 from proxy.settings import StickyKeyError, head_limits_of
-from proxy.sockets import BindError, listen
+from proxy.sockets import BindError
 from proxy.tls.acme.renewals import AcmeError
 from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
     from config.model import Config
     from proxy.access_log.access_log import AccessLog
-    from proxy.application import Application
     from proxy.config_file import ConfigFile, Loaded, Look
     from proxy.listener import Listener
     from proxy.reload import Plan
     from proxy.service import Feed, Service
+    from proxy.serving import Serving
     from proxy.splits import Split
     from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals
@@ -94,7 +93,7 @@ class _Prepared:
     listeners: dict[int, Listener | TcpListener] = field(
         default_factory=dict
     )  # by place: those new, and what the others adopt
-    sockets: dict[int, list[socket.socket]] = field(default_factory=dict)
+    sockets: dict[int, Sequence[socket.socket]] = field(default_factory=dict)
 
 
 class Reloader:
@@ -105,7 +104,7 @@ class Reloader:
     the last reload, and `counts` how many there were of each.
     """
 
-    def __init__(self, application: Application, file: ConfigFile | None, loaded: Loaded | None) -> None:
+    def __init__(self, application: Serving, file: ConfigFile | None, loaded: Loaded | None) -> None:
         self.file = file
         self.loaded = loaded
         self.since = time.time()
@@ -218,7 +217,11 @@ class Reloader:
             raise RefusedError(409, "another process is taking over: ask again if it does not")
         if self.file is None:
             raise RefusedError(409, "there is no file: it was started with a configuration of its command line")
-        loaded = await self._read(self.file)
+        return await self.take(await self._read(self.file))
+
+    async def take(self, loaded: Loaded) -> tuple[str, ...]:
+        """Take what was read into force; return what has changed. Raises RefusedError."""
+        application = self._application
         before = self.loaded.files if self.loaded else {}
         plan = await asyncio.to_thread(plan_of, application.config, loaded.config, before, loaded.files)
         if plan.blocked:
@@ -258,7 +261,7 @@ class Reloader:
                 if prepared.log is not None:
                     undo.callback(prepared.log.writer.close, 0.0)
             if plan.acme:
-                prepared.renewals = await asyncio.to_thread(make_renewals, config, application.journal)
+                prepared.renewals = await asyncio.to_thread(application.make_renewals, config)
             await self._make_services(plan, config, prepared)
             await self._know(plan, prepared, undo)
             services = {**application.services, **{name: prepared.made[name] for name in plan.made}}
@@ -273,7 +276,7 @@ class Reloader:
             for place in plan.bound:
                 async with asyncio.timeout(PATIENCE):
                     listener = prepared.listeners[place]
-                    bound = await asyncio.to_thread(listen, listener.bind, listener.options.mode, beside)
+                    bound = await application.bind(listener, beside)
                 undo.callback(_close, bound)
                 prepared.sockets[place] = bound
         except (
@@ -311,14 +314,11 @@ class Reloader:
             if number % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
             wanted = config.services[name]
-            service = prepared.made[name] = unfed_service(
-                name, wanted, config, reader, application.journal, instance_tls(wanted, f"services.{name}.tls")
-            )
+            service = prepared.made[name] = application.make_service(name, wanted, config, reader)
             if name not in parts:
-                prepared.feeds[name] = feed_of(service, wanted, application.journal, application.state)
+                prepared.feeds[name] = application.make_feed(service, wanted)
             elif FEED in parts[name]:
-                fed = application.services[name]
-                prepared.feeds[name] = feed_of(fed, wanted, application.journal, application.state)
+                prepared.feeds[name] = application.make_feed(application.services[name], wanted)
 
     # What must not fail, and waits for nothing.
 
@@ -384,7 +384,7 @@ class Reloader:
         for place in plan.bound:
             listener = after[place] = prepared.listeners[place]
             heirs = [one for one in gone if one.bind == listener.bind and (one.bind.path or one.bind.port)]
-            listener.accept(prepared.sockets[place], lent=any(one.lent for one in heirs))
+            application.open(listener, prepared.sockets[place], lent=any(one.lent for one in heirs))
             for one in heirs:
                 one.lent = True  # it speaks otherwise on the same sockets
             _log.info("listening on %s", listener.address)
@@ -412,6 +412,6 @@ def _listed(texts: tuple[str, ...]) -> str:
     return "; ".join(texts[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _close(sockets: list[socket.socket]) -> None:
+def _close(sockets: Sequence[socket.socket]) -> None:
     for sock in sockets:
         sock.close()

@@ -15,7 +15,6 @@ from discovery.state import StateFolder
 from discovery.stored import Owner
 from proxy import registries
 from proxy.http.connections import UpstreamOptions
-from proxy.http.heads import ResponseReader
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget
 from proxy.http.terms import NEVER
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from config import service as keys
     from config.model import Config
     from discovery.instance import Snapshot
+    from proxy.http.heads import ResponseReader
     from proxy.journal import Journal
 
 _ON_DISK = ("static", "file")  # what the user wrote down on this machine need not be written down again
@@ -39,17 +39,6 @@ _LONGEST_WAIT_FOR_A_FILE = 1.0  # seconds until a file that made no sense is rea
 def state_folder(config: Config) -> StateFolder | None:
     """Make the folder of last good sets, if there is to be one."""
     return StateFolder(config.state_dir, max_age=config.state_max_age) if config.state_dir else None
-
-
-def make_services(config: Config, journal: Journal, state: StateFolder | None) -> dict[str, Service]:
-    """Make the services, each with the keepers that will feed it."""
-    reader = ResponseReader(head_limits_of(config.limits))
-    services = {}
-    for name, wanted in config.services.items():
-        tls = instance_tls(wanted, f"services.{name}.tls")
-        service = services[name] = unfed_service(name, wanted, config, reader, journal, tls)
-        service.feed_by(feed_of(service, wanted, journal, state))
-    return services
 
 
 def instance_tls(wanted: keys.Settings, place: str) -> InstanceTls:

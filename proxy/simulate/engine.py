@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from config.levels import over
 from config.traffic import Limits, Retries, Timeouts
 from discovery.instance import Instance, Snapshot
-from proxy.application import SWEEP
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget
 from proxy.probe_pace import Pace
+from proxy.serving import SWEEP
 from proxy.settings import intervals_of, pool_of, retry_policy_of, timeouts_of
 from proxy.simulate.arrivals import Crowd, Rates
 from proxy.simulate.clockwork import Clockwork

@@ -11,12 +11,12 @@ import pytest
 from balancers.health import Thresholds
 from config.load import parse
 from proxy.assemble.listeners import make_listeners
-from proxy.assemble.services import make_services
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryPolicy
 from proxy.http.terms import NEVER, Terms, Timeouts
 from proxy.journal import Journal
 from proxy.listener import Listener
+from proxy.serving import Serving
 from tests.proxy.test_routes import Asked
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ forwarded: both
 async def parts() -> tuple[list[Listener], dict[str, Service]]:
     await asyncio.sleep(0)
     config = parse(WHOLE, name="test", folder=Path.cwd(), environ={})
-    services = make_services(config, Journal(), None)
+    services = Serving(config, Journal()).services
     listeners = [one for one in make_listeners(config, services, None) if isinstance(one, Listener)]
     return listeners, services
 
