@@ -36,6 +36,21 @@ class Thresholds:
     interval: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What one process knows of an endpoint's health, for another one on the same machine; see Health."""
+
+    state: str
+    reason: str
+    cause: str
+    since: float
+    until: float
+    row: int
+    passed: int
+    failed: int
+    last_probe: str
+
+
 class Health:
     """The health of one endpoint.
 
@@ -143,6 +158,24 @@ class Health:
         if self.state != "healthy" or not limit or streak % limit:  # asked again every so often, should it be refused
             return ""
         return f"{_times(streak, 'request')} failed, the last one: {detail}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether one more probe that passes would tell nobody anything, here or where the same probes are told of."""
+        return self.state == "healthy" and self._passed > self._thresholds.rise
+
+    def known(self) -> Known:
+        """Return what is known by now, for another process to begin with."""
+        return Known(
+            self.state, self.reason, self.cause, self.since, self.until, self._row, self._passed, self._failed,
+            self.last_probe,
+        )  # fmt: skip
+
+    def begin_with(self, known: Known) -> None:
+        """Take over what another process knows, by the same clock."""
+        self.state, self.reason, self.cause = known.state, known.reason, known.cause
+        self.since, self.until, self._row = known.since, known.until, known.row
+        self._passed, self._failed, self.last_probe = known.passed, known.failed, known.last_probe
 
     def answered_well(self) -> None:
         """Take in that a request was answered, and not with 5xx."""

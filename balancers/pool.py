@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from balancers.choice import plainly
 from balancers.drains import Drains
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from balancers.balancer import Policy, Request
     from balancers.choice import Choice, Compose
+    from balancers.health import Known
     from balancers.slow_start import SlowStart
     from balancers.sticky import Sticky
     from discovery.instance import Instance, Snapshot
@@ -28,6 +29,18 @@ _ROUNDING = 1e-9  # 57 % of 100 are 57, and not 56.99999999999999
 
 # What happened, to which endpoint ("" for the pool as a whole), and why: see `Pool.record`.
 Record = Callable[[str, str, str], None]
+
+
+class Tells(Protocol):
+    """Whoever tells other processes, which have a pool of the same endpoints, what was found of one."""
+
+    def probed(self, endpoint: Endpoint, passed: bool, detail: str, /) -> None:
+        """Tell of a probe, before it counts here."""
+        ...
+
+    def ejected(self, endpoint: Endpoint, cause: str, /) -> None:
+        """Tell of an ejection for what requests found."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,8 @@ class Pool:
         self._jitter = jitter
         self._thresholds = thresholds
         self._record = record
+        self.tells: Tells | None = None  # what other processes must know, where there are some
+        self.judges = True  # whether outliers are looked for here, and not by who knows what all processes found
         self.drains = Drains()
         self.load = Load()  # of its endpoints together, those that have left and still have requests included
         self._endpoints: dict[str, Endpoint] = {}
@@ -268,6 +283,8 @@ class Pool:
 
     def probed(self, endpoint: Endpoint, passed: bool, detail: str, now: float) -> None:
         """Take in the outcome of a probe of one of the pool's endpoints."""
+        if self.tells is not None:
+            self.tells.probed(endpoint, passed, detail)
         health = endpoint.health
         if health.probed(passed, detail, now):
             if health.state == "healthy":
@@ -292,7 +309,7 @@ class Pool:
             self._timed.discard(endpoint)
             if endpoint.health.expire(now):
                 self._readmitted(endpoint)
-        if self._detection.is_on and now >= self._interval_ends:
+        if self._detection.is_on and self.judges and now >= self._interval_ends:
             self._judge(now)
         for endpoint in list(self._warming):
             self._weigh(endpoint, now)
@@ -315,6 +332,30 @@ class Pool:
         endpoint.health.eject(cause, reason, now, self._jitter and self._jitter * self._random.random())
         self._timed.add(endpoint)
         self._ejected(endpoint, cause)
+        if self.tells is not None:
+            self.tells.ejected(endpoint, cause)
+
+    def eject_as_told(self, identity: str, cause: str, reason: str, until: float, now: float) -> bool:
+        """Take one out that another process has taken out for what requests found there; false when it is out."""
+        endpoint = self._endpoints.get(identity)
+        if endpoint is None or endpoint.health.state != "healthy":
+            return False
+        endpoint.health.eject(cause, reason, now)
+        endpoint.health.until = until
+        self._timed.add(endpoint)
+        self._ejected(endpoint, cause)
+        return True
+
+    def begin_with(self, known: Mapping[str, Known]) -> None:
+        """Take over, by identity, what another process knows of the endpoints' health."""
+        for identity, one in known.items():
+            endpoint = self._endpoints.get(identity)
+            if endpoint is not None:
+                endpoint.health.begin_with(one)
+                self._timed.discard(endpoint)
+                if one.state == "ejected" and one.cause != "probe":
+                    self._timed.add(endpoint)
+        self._stale = True
 
     def _judge(self, now: float) -> None:
         """Compare what the endpoints did since the last time, and eject those that did far worse."""

@@ -47,6 +47,8 @@ from config.units import (
     TcpBindText,
 )
 
+MOST_WORKERS = 256
+
 
 class Catalog(Model):
     """A registry whose own entries say which services and routes there are."""
@@ -174,6 +176,12 @@ class Config(Model):
         default=None,
         description="How a new process takes the place of this one, without a refused or broken connection; {} takes "
         "the defaults. Left out: it does not.",
+    )
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"] = Field(
+        default=1,
+        description="How many processes accept clients. 1: this one does everything. More: one process follows the "
+        "registries, probes and answers operators, and so many others route requests. auto: as many as there are "
+        "processors for us.",
     )
     reload: Reload = Field(default=Reload(), description="When this file is read again while it is at work.")
 

@@ -7,7 +7,9 @@ good. So the sockets are ours, which costs 9 µs a connection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from discovery.check import OURS
 from proxy.descriptors import FOR_INSTANCES, all_but, check_room
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -30,11 +32,19 @@ class Acceptor:
 
     It pauses when a connection could not be accepted, or took a descriptor so high that only a quarter of those that
     the process may have is left: connections to instances, probes and logs need some too. Clients then wait in the
-    kernel's backlog. Whoever sweeps calls `resume`.
+    kernel's backlog. Whoever sweeps calls `resume`. Of `copied` sockets other processes of ours keep copies, to hand
+    them to who takes our place: at the end they are shut for all.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], serve: Callable[[socket.socket], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        serve: Callable[[socket.socket], Awaitable[object]],
+        *,
+        copied: bool = False,
+    ) -> None:
         self._sockets = list(sockets)
+        self._copied = copied
         self._serving = serve
         self._begun: set[asyncio.Task[object]] = set()
         self._most = all_but(FOR_INSTANCES)
@@ -81,6 +91,19 @@ class Acceptor:
         """The listening sockets; none once it is closed."""
         return self._sockets
 
+    @property
+    def inodes(self) -> set[int]:
+        """What tells the sockets from others, and is the same for a copy."""
+        return {os.fstat(sock.fileno()).st_ino for sock in self._sockets}
+
+    def leave(self, inodes: Collection[int]) -> None:
+        """Accept no more on those of which another one has copies, who goes on accepting."""
+        for sock in list(self._sockets):
+            if os.fstat(sock.fileno()).st_ino in inodes:
+                asyncio.get_running_loop().remove_reader(sock)
+                sock.close()
+                self._sockets.remove(sock)
+
     def close(self, *, shared: bool = False) -> bool:
         """Accept no more, and close the sockets; false when that was done before.
 
@@ -95,6 +118,9 @@ class Acceptor:
                 for _ in range(_LAST_ROUNDS):
                     if self._accept(sock):
                         break
+                if self._copied:
+                    with contextlib.suppress(OSError):  # of a unix socket another worker has done so
+                        sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         return bool(sockets)
 
@@ -129,3 +155,14 @@ class Acceptor:
         except Exception:
             _log.exception("a connection could not be begun")
             sock.close()
+
+
+class Held(Acceptor):
+    """Keeps listening sockets open on which other processes accept."""
+
+    def start(self) -> None:
+        """Accept nobody."""
+
+    def close(self, *, shared: bool = False) -> bool:
+        """Close the sockets, which are left as they are to those who accept on them."""
+        return super().close(shared=True)

@@ -15,6 +15,7 @@ from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
 from proxy.admin_tcp import raw_routes
+from proxy.catalog import Catalog
 from proxy.metrics import Collector
 from proxy.sockets import listen, remove_socket
 from proxy.tls.acme.sight import acme_shown
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from aiohttp.typedefs import Handler
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from config.units import Bind
     from discovery.keeper import Keeper
     from proxy.application import Application
-    from proxy.catalog import Catalog
     from proxy.journal import Event
     from proxy.service import Service, Source
     from proxy.table import Entry
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _OF_THE_FILE = {
     "methods", "headers", "query", "clients", "split", "redirect", "answer", "strip_prefix", "rewrite"
 }  # fmt: skip
+_UNCOUNTED = ("/livez", "/readyz")
 _BACKLOG = 128  # connections that wait to be accepted
 _LEFT_OUT_SHOWN = 1000  # texts of one list
 
@@ -54,7 +56,7 @@ class Admin:
         self.lent = False
         self._has_stopped = False
         self._collector = Collector(application)
-        app = web.Application(client_max_size=64 * 1024)
+        app = web.Application(client_max_size=64 * 1024, middlewares=[self._count])
         app.add_routes(
             [
                 web.get("/livez", self._livez),
@@ -105,6 +107,14 @@ class Admin:
         await self._runner.cleanup()
         if self.sockets and self.bind.path and not self.lent:
             remove_socket(self.bind.path)
+
+    @web.middleware
+    async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Have what workers count counted here before anything of it is shown."""
+        workers = self._application.workers
+        if workers is not None and request.path not in _UNCOUNTED:
+            await workers.refresh()
+        return await handler(request)
 
     async def _livez(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -180,7 +190,7 @@ class Admin:
         whole, now = self._application.catalogs, time.monotonic()
         return await _json(
             {
-                "catalogs": [_catalog(catalog, now) for catalog in whole.catalogs],
+                "catalogs": [_catalog(catalog, now) for catalog in whole.catalogs if isinstance(catalog, Catalog)],
                 "left_out": list(whole.left_out[:_LEFT_OUT_SHOWN]),
                 "leaving": [
                     {"name": service.name, "in_flight": service.traffic.in_flight} for service in whole.leaving
@@ -228,7 +238,7 @@ def _service(service: Service) -> dict[str, Any]:
         "balancer": service.balancer,
         "panic": pool.panic,
         "in_flight": service.traffic.in_flight,
-        "queued": service.places.waiting if service.places is not None else 0,
+        "queued": service.places.queued if service.places is not None else 0,
         "tunnels": service.traffic.tunnels,
         "registry": _source(service.sources[0], now),
         **({"sources": _sources(service, now)} if service.joined else {}),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from proxy.admin import Admin
 from proxy.assemble.acme import make_renewals
 from proxy.assemble.services import state_folder
+from proxy.config_file import Loaded
 from proxy.journal import Journal
 from proxy.own_registry import OwnRegistry
 from proxy.registrations import Registrations
@@ -21,15 +22,24 @@ from proxy.sockets import BindError, change_mode, listen
 from proxy.systemd import ActivationError, Notifier, shared_out
 from proxy.takeover.offer import Offer
 from proxy.takeover.places import Place, socket_path
+from proxy.workers.control import RelayedNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from config import service as keys
     from config.model import Config
-    from proxy.config_file import ConfigFile, Loaded
+    from proxy.config_file import ConfigFile
+    from proxy.http.heads import ResponseReader
+    from proxy.listener import Listener
+    from proxy.reload import Plan
     from proxy.service import Service
     from proxy.takeover.claim import Claim
+    from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals
+    from proxy.tls.instances import InstanceTls
+    from proxy.workers.control import Workers
+    from proxy.workers.heritage import Heritage
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +59,11 @@ class Application(Serving):
         loaded: Loaded | None = None,
         sockets: Sequence[socket.socket] = (),
         claim: Claim | None = None,
+        workers: Workers | None = None,
     ) -> None:
+        self.workers = workers
         super().__init__(config, Journal(), state_folder(config))
-        self.notifier = Notifier()
+        self.notifier = Notifier() if workers is None else RelayedNotifier(workers.link)
         self.reloader = Reloader(self, file, loaded)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
         self.successor = 0  # the process that has taken our place
@@ -70,6 +82,8 @@ class Application(Serving):
     async def start(self) -> None:
         """Bind and begin. Raises BindError, and TakeoverError when the process that runs already goes on instead."""
         claim = self.claim
+        if self.workers is not None:
+            self.workers.begin_with(self)
         if claim is not None:
             await claim.begin()
         await self._find_sockets()
@@ -93,12 +107,13 @@ class Application(Serving):
                 await self.registry.start(registry[0] if registry else None, claim.times)
         else:
             self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
-        for listener, (sockets, lent) in zip(self.listeners, self._given, strict=True):
+        for place, (listener, (sockets, lent)) in enumerate(zip(self.listeners, self._given, strict=True)):
             if not sockets:
-                sockets = await asyncio.to_thread(listen, listener.bind, listener.options.mode)
+                sockets = await self.bind(place, listener)
             self.open(listener, sockets, lent=lent)
-            _log.info("listening on %s", listener.address)
             self.attend(listener)
+        if self.workers is not None:
+            await self.workers.start()
         self.begin_following_files()
         self.registrations.start(self._tasks)
         if claim is not None:
@@ -109,6 +124,8 @@ class Application(Serving):
                     change_mode(listener.bind.path, listener.options.mode)
             if self._admin is not None:
                 self._admin.lend(claim.lends("admin", str(self._admin.bind)))
+            if self.workers is not None:
+                self.workers.lend()
             self._begin_state()
             self.notifier.succeed(claim.watchdog)
             self._tasks.start(self.notifier.run(self.unready), "what systemd is told")
@@ -124,7 +141,10 @@ class Application(Serving):
         In a takeover the listeners bind those now: what is wrong with them shows before anything is asked of the other
         process. Raises BindError.
         """
-        binds, claim, config = [one.bind for one in self.listeners], self.claim, self.config
+        binds, config = [one.bind for one in self.listeners], self.config
+        claim: Claim | Heritage | None = self.claim
+        if self.workers is not None and self.workers.heritage is not None:
+            claim = self.workers.heritage  # and those of a control process that has died
         admin = [config.admin.bind] if config.admin else []
         registry = [config.registry.bind] if config.registry else []
         if claim is None:
@@ -250,6 +270,35 @@ class Application(Serving):
 
     # What a change of the configuration does to us; see reloading.py.
 
+    # What is otherwise where workers accept the clients; see workers.
+
+    def make_service(
+        self, name: str, wanted: keys.Settings, config: Config, reader: ResponseReader, tls: InstanceTls | None
+    ) -> Service:
+        """Make a service that nobody feeds yet; workers are told what becomes of it."""
+        service = super().make_service(name, wanted, config, reader, tls)
+        if self.workers is not None:
+            self.workers.attach(service)
+        return service
+
+    def open(self, listener: Listener | TcpListener, sockets: Sequence[socket.socket], *, lent: bool) -> None:
+        """Have clients accepted on sockets that listen already, here or by workers."""
+        if self.workers is None:
+            super().open(listener, sockets, lent=lent)
+        else:
+            listener.hold(self.workers.spread(sockets), lent=lent)
+            _log.info("listening on %s, by %d workers", listener.address, self.workers.count)
+
+    async def reloaded(self, loaded: Loaded, plan: Plan) -> None:
+        """Have workers take over another configuration, too."""
+        if self.workers is not None:
+            await self.workers.reloaded(loaded, plan)
+
+    @property
+    def in_force(self) -> Loaded:
+        """The configuration at work, for a worker to begin with."""
+        return self.reloader.loaded or Loaded(self.config, {}, "", "")
+
     def follow(self, service: Service) -> None:
         """Begin to follow a service in its registries."""
         self._watches[service.name] = [
@@ -292,6 +341,9 @@ class Application(Serving):
         if self.offer is not None:
             await self.offer.stop()
         await self.registrations.leave(self._now)
+        _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
+        if self.workers is not None:
+            await self.workers.drain(self._now)
         await self.drain_listeners()
 
     async def stop(self) -> None:
@@ -301,6 +353,8 @@ class Application(Serving):
             await self.offer.stop()
         if self.claim is not None:
             self.claim.close()
+        if self.workers is not None:
+            await self.workers.drain(self._now)
         self.abort_listeners()
         for sockets, _ in self._given:
             for sock in sockets:
@@ -322,10 +376,14 @@ class Application(Serving):
             except TimeoutError:
                 _log.warning("what was to be written to %s was not within %g s", self.state.path, CLOSING)
         await self.close_files()
+        if self.workers is not None:
+            self.workers.close()
 
     def unready(self) -> list[str]:
         """List the reasons for which no traffic should be sent here; none when ready."""
         reasons = ["draining"] if self.draining else []
+        if self.workers is not None:
+            reasons += self.workers.unready()
         reasons += [f"listener {one.bind}: nobody is accepted yet" for one in self.listeners if not one.started]
         return reasons + self.unknown()
 

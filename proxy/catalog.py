@@ -71,7 +71,7 @@ class Catalog:
         catalog: ConsulCatalog,
         *,
         keep: Callable[[str, Callable[[Snapshot], None], Callable[[Instance], bool | None]], Keeper],
-        make: Callable[[str, Keeper], Service],
+        make: Callable[[str, Keeper | None], Service],
         read: Callable[[str, Instance], Reading],
         changed: Callable[[], None],
         journal: Callable[[str, str], None],
@@ -97,7 +97,7 @@ class Catalog:
         self._next_warning = float("-inf")
         self._tasks: Tasks | None = None
 
-    def renew(self, make: Callable[[str, Keeper], Service]) -> None:
+    def renew(self, make: Callable[[str, Keeper | None], Service]) -> None:
         """Make services otherwise from now on, and have those that there are adopt what that changes."""
         self._make = make
         for followed in self._followed.values():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.service import Service
     from proxy.table import Entry
     from proxy.tasks import Tasks
+    from proxy.workers.catalog import RelayedCatalog
 
 PAUSE = 0.05  # seconds between two tables: a thousand services that come at once do not make a thousand of them
 
@@ -32,7 +33,8 @@ class Catalogs:
     def __init__(
         self, own: Sequence[Entry], services: dict[str, Service], install: Callable[[Sequence[Entry]], None]
     ) -> None:
-        self.catalogs: list[Catalog] = []
+        self.catalogs: list[Catalog | RelayedCatalog] = []
+        self.told: Callable[[], None] = lambda: None  # is called when a change is in force
         self.leaving: list[Service] = []
         self.entries = tuple(own)
         self.left_out: tuple[str, ...] = ()
@@ -69,7 +71,7 @@ class Catalogs:
         """Take note that a catalog has other routes or services than before; the table follows within PAUSE."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, self._last + PAUSE - loop.time()), self._update)
+            self._timer = loop.call_later(max(0.0, self._last + PAUSE - loop.time()), self.update)
 
     def catalog_of(self, service: Service) -> str:
         """Return the name of the catalog that a service comes from; empty for one of the file."""
@@ -86,11 +88,12 @@ class Catalogs:
     def stop(self) -> list[Service]:
         """Change nothing any more; return the services that are not among all services, for their owner to end."""
         if self._timer is not None:
-            self._update()
+            self.update()
             self._timer = None
         return self.leaving
 
-    def _update(self) -> None:
+    def update(self) -> None:
+        """Put what the catalogs say now into the table, and their services among ours."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -108,3 +111,4 @@ class Catalogs:
             if name not in self._found:
                 del self._services[name]
             self.leave(service)
+        self.told()

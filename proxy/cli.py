@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import platform
-import resource
 import signal
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -31,6 +30,7 @@ from proxy.commands.running import FILE, config_of, load_config, read_config, ru
 from proxy.commands.services import services
 from proxy.commands.split import split
 from proxy.config_file import ConfigFile
+from proxy.descriptors import raise_file_limit
 from proxy.registry_command import serve_registry
 from proxy.simulate.command import simulate_command
 from proxy.sockets import BindError
@@ -38,6 +38,7 @@ from proxy.systemd import ActivationError, activated
 from proxy.takeover.background import into_background
 from proxy.takeover.claim import Claim
 from proxy.takeover.places import socket_path
+from proxy.workers.running import run_with_workers, workers_of
 
 if TYPE_CHECKING:
     from config.model import Config
@@ -104,7 +105,10 @@ def run(
         if claim is None:
             raise click.UsageError("--background goes with --takeover")
         claim.on_success = into_background()
-    run_to_end(_serve(config, *read, claim))
+    count = workers_of(config.workers)
+    if count == 1:
+        run_to_end(_serve(config, *read, claim))
+    run_with_workers(count, config, *read, claim)
 
 
 def claim_of(config: Config, path: str) -> Claim:
@@ -175,7 +179,7 @@ for command in (register, services, discover, drain, reload, split, simulate_com
 
 
 async def _serve(config: Config, file: ConfigFile | None, loaded: Loaded | None, claim: Claim | None) -> int:
-    _raise_file_limit()
+    raise_file_limit()
     # What was loaded so far stays for ever; the collector need not look at it again in every full collection.
     gc.collect()
     gc.freeze()
@@ -188,13 +192,6 @@ async def _serve(config: Config, file: ConfigFile | None, loaded: Loaded | None,
     if application.died:
         click.echo(f"pointsman: ended because {application.died}", err=True)
     return status
-
-
-def _raise_file_limit() -> None:
-    """Allow as many connections as the system lets us have: the usual soft limit of 1024 files is for select()."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _by_hand(listen: str, instances: tuple[str, ...], balancer: str | None, admin: str | None) -> Config:

@@ -23,3 +23,10 @@ def check_room(most: int) -> None:
     with socket.socket(socket.AF_UNIX) as sock:  # which gets the lowest number that is free
         if sock.fileno() >= most:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def raise_file_limit() -> None:
+    """Allow as many connections as the system lets us have: the usual soft limit of 1024 files is for select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

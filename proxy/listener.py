@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from itertools import count
@@ -131,6 +132,15 @@ class Listener(Listening["Downstream"]):
 
 _process = b"%024x" % getrandbits(96)
 _numbers = count()
+
+
+def _begin_anew() -> None:
+    """Have a forked process make others than the one that it was forked from."""
+    global _process
+    _process = b"%024x" % getrandbits(96)  # of a source that Python has seeded anew by now
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def new_id() -> bytes:

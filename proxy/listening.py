@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from proxy.acceptor import Acceptor
+from proxy.acceptor import Acceptor, Held
 from proxy.edge.guard import DENIED
 from proxy.http.answers import refusal
 from proxy.proxied import Proxied
@@ -17,7 +17,7 @@ from proxy.tls.handshakes import Handshakes
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from config.units import Bind
     from proxy.access_log.access_log import AccessLog
@@ -67,6 +67,8 @@ _OWN = frozenset(
         "answered",
         "overflowed",
         "lent",
+        "clients_elsewhere",
+        "exhausted_elsewhere",
         "_name",
         "_clients",
         "_refusing",
@@ -103,16 +105,17 @@ class Listening(Generic[C]):
         self._by_address: Counter[str] = Counter()  # those let in; only where they are limited
         self._acceptor: Acceptor | None = None
         self.lent = False  # the sockets are somebody else's too, who goes on listening when we end
+        self.clients_elsewhere = self.exhausted_elsewhere = 0  # in other processes, for those who look
 
     @property
     def clients(self) -> int:
         """How many clients are connected."""
-        return len(self._clients) + self._waiting
+        return len(self._clients) + self._waiting + self.clients_elsewhere
 
     @property
     def exhausted(self) -> int:
         """How often accepting had to pause for want of file descriptors."""
-        return self._acceptor.exhausted if self._acceptor else 0
+        return (self._acceptor.exhausted if self._acceptor else 0) + self.exhausted_elsewhere
 
     @property
     def started(self) -> bool:
@@ -139,11 +142,20 @@ class Listening(Generic[C]):
         """Bind and accept. Raises BindError."""
         self.accept(await asyncio.to_thread(listen, self.bind, self.options.mode))  # a name may have to be looked up
 
-    def accept(self, sockets: Sequence[socket.socket], *, lent: bool = False) -> None:
-        """Accept on sockets that listen already; `lent` by somebody who goes on listening when we end."""
+    def accept(self, sockets: Sequence[socket.socket], *, lent: bool = False, copied: bool = False) -> None:
+        """Accept on sockets that listen already; `lent` by somebody who goes on listening when we end.
+
+        Of `copied` ones the control process has copies; see Acceptor.
+        """
         self.lent = lent
-        self._acceptor = Acceptor(sockets, self._serve)
+        self._acceptor = Acceptor(sockets, self._serve, copied=copied)
         self._acceptor.start()
+        self._name = self.address
+
+    def hold(self, sockets: Sequence[socket.socket], *, lent: bool = False) -> None:
+        """Keep sockets open on which other processes accept."""
+        self.lent = lent
+        self._acceptor = Held(sockets, self._serve)
         self._name = self.address
 
     def adopt(self, other: Self) -> None:
@@ -217,6 +229,16 @@ class Listening(Generic[C]):
             return False
         most = options.connections_per_client if address else 0
         return not most or self._by_address[address] + handshakes.of_address(address) < most
+
+    @property
+    def inodes(self) -> set[int]:
+        """What tells the sockets that it listens on from others, and is the same for copies of them."""
+        return self._acceptor.inodes if self._acceptor is not None else set()
+
+    def leave(self, inodes: Collection[int]) -> None:
+        """Accept no more on those sockets that others accept on too, who go on."""
+        if self._acceptor is not None:
+            self._acceptor.leave(inodes)
 
     def drain(self) -> None:
         """Accept nobody any more, and let those connected go once they are answered."""

@@ -24,6 +24,7 @@ from proxy.takeover.metrics import takeover_metrics
 from proxy.tcp.metrics import raw_connections
 from proxy.tls.acme.sight import acme_metrics
 from proxy.tls.showing import tls_metrics
+from proxy.workers.metrics import worker_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,8 @@ class Collector(CollectorBase):
         yield from takeover_metrics(self._application.offer, self._application.claim)
         yield from mirror_metrics(self._application.services.values())
         yield from guard_metrics(self._application.guards)
+        workers = self._application.workers
+        yield from worker_metrics(workers.sight if workers else None, time.monotonic())
 
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -116,7 +119,7 @@ class Collector(CollectorBase):
             exhausted.add_metric([name], service.budget.exhausted)
             hedges.add_metric([name], traffic.hedges)
             places = service.places
-            queued.add_metric([name], places.waiting if places is not None else 0)
+            queued.add_metric([name], places.queued if places is not None else 0)
             overflow.add_metric([name], places.refused if places is not None else 0)
             tunnels.add_metric([name], traffic.tunnels)
             tunnelled.add_metric([name, "in"], traffic.tunnel_bytes_in)
@@ -185,9 +188,9 @@ class Collector(CollectorBase):
             "pointsman_access_log_lines", "Lines of the access log, by what became of them.", labels=["result"]
         )
         if log is not None:
-            lines.add_metric(["written"], log.writer.written)
-            lines.add_metric(["dropped"], log.writer.dropped)
-            lines.add_metric(["failed"], log.writer.failed)
+            lines.add_metric(["written"], log.written)
+            lines.add_metric(["dropped"], log.dropped)
+            lines.add_metric(["failed"], log.failed)
         yield lines
 
     def _endpoints(self) -> Iterator[Metric]:

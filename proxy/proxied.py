@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+RESULTS = ("taken", "malformed", "missing", "overflowed")  # what became of connections; missing: in time
+
 _WAITING_AT_ONCE = 1024  # connections whose header has not come yet; one more is closed
 
 
@@ -43,7 +45,7 @@ class Proxied:
         self._proxies = proxies
         self._patience = patience
         self._waiting: set[socket.socket] = set()
-        self.results: Counter[str] = Counter()  # taken, malformed, missing (in time), overflowed
+        self.results: Counter[str] = Counter()  # of RESULTS, those that there were
 
     def __len__(self) -> int:
         """How many headers are waited for."""

@@ -99,6 +99,7 @@ TOP: dict[str, str] = {
     "ready_from_state": LIVE,
     "drain_timeout": LIVE,
     "takeover": RESTART,
+    "workers": RESTART,
     "reload": LIVE,
     "acme": LIVE,
 }

@@ -21,6 +21,7 @@ from proxy import logs
 from proxy.assemble.catalogs import renew_catalogs
 from proxy.assemble.listeners import AccessLogError, access_log, make_listener
 from proxy.assemble.routes import make_splits, own_routes
+from proxy.assemble.services import instance_tls
 from proxy.config_file import UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.http.heads import ResponseReader
@@ -236,6 +237,8 @@ class Reloader:
                 undo.pop_all()
             self.since = time.time()
         self.loaded = loaded
+        if not plan.is_empty:
+            await application.reloaded(loaded, plan)
         return plan.keys
 
     async def _read(self, file: ConfigFile) -> Loaded:
@@ -276,7 +279,7 @@ class Reloader:
             for place in plan.bound:
                 async with asyncio.timeout(PATIENCE):
                     listener = prepared.listeners[place]
-                    bound = await application.bind(listener, beside)
+                    bound = await application.bind(place, listener, beside)
                 undo.callback(_close, bound)
                 prepared.sockets[place] = bound
         except (
@@ -314,7 +317,9 @@ class Reloader:
             if number % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
             wanted = config.services[name]
-            service = prepared.made[name] = application.make_service(name, wanted, config, reader)
+            service = prepared.made[name] = application.make_service(
+                name, wanted, config, reader, instance_tls(wanted, f"services.{name}.tls")
+            )
             if name not in parts:
                 prepared.feeds[name] = application.make_feed(service, wanted)
             elif FEED in parts[name]:
@@ -331,8 +336,8 @@ class Reloader:
         gone = self._change_listeners(plan, config, prepared)
         self._change_splits(before, prepared)
         renew_catalogs(
-            application.catalogs, config, application.listeners, application.journal, application.splits,
-            application.guards,
+            application.catalogs, config, application.listeners, application.splits, application.guards,
+            application.make_service,
         )  # fmt: skip
         application.guards.prune(config)
         application.follow_users()
@@ -387,7 +392,6 @@ class Reloader:
             application.open(listener, prepared.sockets[place], lent=any(one.lent for one in heirs))
             for one in heirs:
                 one.lent = True  # it speaks otherwise on the same sockets
-            _log.info("listening on %s", listener.address)
         application.listeners[:] = [after[place] for place in range(len(config.listeners))]
         for place in (*plan.renewed, *plan.bound):
             application.attend(after[place])

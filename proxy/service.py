@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from balancers.overrides import apply, weigh
 from config.units import show
@@ -56,6 +56,22 @@ class Feed:
     early: Snapshot | None = None
 
 
+class Relay(Protocol):
+    """Tells other processes, which have the same service, what they must know of it."""
+
+    def followed(self, service: Service, snapshot: Snapshot) -> None:
+        """Tell what the registry says, before it is in force here."""
+        ...
+
+    def drained(self, service: Service, identity: str, reason: str) -> None:
+        """Tell that an operator has drained an endpoint, or with no reason that it may have requests again."""
+        ...
+
+    def weighed(self, service: Service, identity: str, weight: int | None) -> None:
+        """Tell of a weight that an operator has set."""
+        ...
+
+
 class Service:
     """A name that requests are routed to.
 
@@ -70,6 +86,8 @@ class Service:
     panic_header = False  # whether responses say that health is ignored
     adds = False  # whether responses may get fields of ours that hang on who answers: see `added`
     ready_from_state = False  # whether it is ready with what an earlier process knew
+    is_probed = False  # by us, or by the process that tells us who is there
+    relay: Relay | None = None  # where other processes are told what becomes of it
 
     def __init__(
         self,
@@ -102,6 +120,8 @@ class Service:
     def follow(self, snapshot: Snapshot) -> None:
         """Take over a snapshot: the next request is already routed by it."""
         self._told = snapshot
+        if self.relay is not None:
+            self.relay.followed(self, snapshot)
         if self._overrides:
             snapshot = apply(self._overrides, snapshot)
         if self.weights:
@@ -145,6 +165,7 @@ class Service:
         """
         now = time.monotonic()
         self.balancer, self.retries = other.balancer, other.retries
+        self.is_probed = other.is_probed
         self.panic_header, self.ready_from_state = other.panic_header, other.ready_from_state
         self.budget.adopt(other.budget)
         self._options = _of_same_tls(other._options, self._options)
@@ -158,7 +179,7 @@ class Service:
             if ended is not None:
                 ended.close()
         if "pool" in parts or "probes" in parts:
-            self.pool.adopt(other.pool, now, probed=self.prober is not None, same_policy="balancer" not in parts)
+            self.pool.adopt(other.pool, now, probed=other.is_probed, same_policy="balancer" not in parts)
         if "probes" in parts and self.prober is not None:
             self.prober.take_over(self.pool)
         self.adds = self.panic_header or self.pool.sticky is not None
@@ -214,13 +235,19 @@ class Service:
     def drain(self, endpoint: Endpoint, reason: str) -> None:
         """Give an endpoint no new requests; those in flight finish, and connections without one are closed."""
         if self.pool.drain(endpoint, reason):
+            if self.relay is not None:
+                self.relay.drained(self, endpoint.instance.id, reason)
             self.connections[endpoint].close_idle()
             if self.places is not None:
                 self.places.wake()
 
     def undrain(self, identity: str, reason: str) -> None:
         """Let an endpoint have requests again."""
-        if self.pool.undrain(identity, reason, time.monotonic()) and self.places is not None:
+        if not self.pool.undrain(identity, reason, time.monotonic()):
+            return
+        if self.relay is not None:
+            self.relay.drained(self, identity, "")
+        if self.places is not None:
             self.places.wake()
 
     def weigh(self, identity: str, weight: int | None) -> None:
@@ -234,8 +261,15 @@ class Service:
             raise ValueError(f"{MOST_WEIGHTS} weights are set by hand, and no more may be")
         else:
             self.weights[identity] = weight
+        if self.relay is not None:
+            self.relay.weighed(self, identity, weight)
         if self._told is not None:
             self.follow(self._told)
+
+    @property
+    def told_last(self) -> Snapshot | None:
+        """What the registry told last; None before it told anything."""
+        return self._told
 
     def unready(self) -> str:
         """Say why its instances are not known yet; empty when they are.

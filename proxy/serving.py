@@ -31,14 +31,19 @@ if TYPE_CHECKING:
     from config.model import Config
     from discovery.state import StateFolder
     from proxy.access_log.access_log import AccessLog
+    from proxy.catalogs import Catalogs
+    from proxy.config_file import Loaded
+    from proxy.edge.shared_buckets import Table
     from proxy.journal import Journal
     from proxy.listener import Listener
     from proxy.prober import Prober
+    from proxy.reload import Plan
     from proxy.service import Feed, Service
     from proxy.takeover.offer import Offer
     from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals
     from proxy.tls.certificates import Certificates
+    from proxy.tls.instances import InstanceTls
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +55,7 @@ _LOOK = 0.05  # seconds from one look at whether the clients have left to the ne
 class Serving:
     """The listeners, routes and services of a configuration, and what becomes of them when it changes."""
 
+    buckets: Table | None = None  # of rate limits, which workers share
     offer: Offer | None = None  # of a takeover, by those who can be taken over from
 
     def __init__(self, config: Config, journal: Journal, state: StateFolder | None = None) -> None:
@@ -59,14 +65,15 @@ class Serving:
         self.services: dict[str, Service] = {}
         reader = ResponseReader(head_limits_of(config.limits))
         for name, wanted in config.services.items():
-            service = self.services[name] = self.make_service(name, wanted, config, reader)
+            tls = instance_tls(wanted, f"services.{name}.tls")
+            service = self.services[name] = self.make_service(name, wanted, config, reader, tls)
             service.feed_by(self.make_feed(service, wanted))
         self.access_log = access_log(config)
         self.renewals = self.make_renewals(config)  # before the listeners, which find placeholders then
         self.splits = make_splits(config, self.services)
-        self.guards = Guards(self.services)
+        self.guards = Guards(self.services, self.buckets)
         self.listeners = make_listeners(config, self.services, self.access_log, self.splits, self.guards)
-        self.catalogs = make_catalogs(config, self.services, self.listeners, self.journal, self.splits, self.guards)
+        self.catalogs = self.make_catalogs(config)
         self.notifier = Notifier({})  # who is told nothing, but for that of an application
         self.draining = False
         self.died = ""  # the part of us that died, and of what
@@ -80,27 +87,39 @@ class Serving:
 
     # What those have otherwise who have a part of the work only.
 
-    def make_service(self, name: str, wanted: keys.Service, config: Config, reader: ResponseReader) -> Service:
-        """Make a service that nobody feeds yet. Raises CertificateError."""
-        return unfed_service(name, wanted, config, reader, self.journal, instance_tls(wanted, f"services.{name}.tls"))
+    def make_service(
+        self, name: str, wanted: keys.Settings, config: Config, reader: ResponseReader, tls: InstanceTls | None
+    ) -> Service:
+        """Make a service that nobody feeds yet."""
+        return unfed_service(name, wanted, config, reader, self.journal, tls)
 
     def make_feed(self, service: Service, wanted: keys.Service) -> Feed:
         """Make what feeds a service. Raises RegistryError."""
         return feed_of(service, wanted, self.journal, self.state)
+
+    def make_catalogs(self, config: Config) -> Catalogs:
+        """Make the routing table, and the catalogs that add to it. Raises CertificateError."""
+        return make_catalogs(
+            config, self.services, self.listeners, self.journal, self.splits, self.guards, self.make_service
+        )
 
     def make_renewals(self, config: Config) -> Renewals | None:
         """Make the owner of certificates that an authority gives, if that is ours. Raises AcmeError."""
         return None
 
     async def bind(
-        self, listener: Listener | TcpListener, beside: Sequence[socket.socket] = ()
+        self, place: int, listener: Listener | TcpListener, beside: Sequence[socket.socket] = ()
     ) -> Sequence[socket.socket]:
-        """Return sockets that listen at a listener's address; for `beside` see sockets.py. Raises BindError."""
+        """Return sockets that listen at a listener's address; for `beside` see sockets.py. Raises BindError.
+
+        `place` is where the configuration has the listener.
+        """
         return await asyncio.to_thread(listen, listener.bind, listener.options.mode, beside)  # names are looked up
 
     def open(self, listener: Listener | TcpListener, sockets: Sequence[socket.socket], *, lent: bool) -> None:
         """Have clients accepted on sockets that listen already."""
         listener.accept(sockets, lent=lent)
+        _log.info("listening on %s", listener.address)
 
     # The beginning and the end.
 
@@ -133,7 +152,6 @@ class Serving:
     async def drain_listeners(self) -> None:
         """Accept nobody; wait until requests in flight end, up to `drain_timeout`."""
         self.draining = True
-        _log.info("draining: %d requests in flight", sum(s.traffic.in_flight for s in self.services.values()))
         for listener in self.listeners:
             listener.drain()
         begun = time.monotonic()
@@ -176,6 +194,9 @@ class Serving:
 
     def unfollow(self, name: str) -> None:
         """Follow a service no longer there."""
+
+    async def reloaded(self, loaded: Loaded, plan: Plan) -> None:
+        """Do what is to be done elsewhere once another configuration is in force here."""
 
     def follow_users(self) -> None:
         """Begin to follow the files of users, once there are any."""

@@ -64,9 +64,9 @@ def _listen_tcp(
     try:
         for family, address in addresses:
             here = [one for one in ours if one.family == family and one.getsockname()[1] == address[1] != 0]
-            same = next((one for one in here if one.getsockname()[0] == address[0]), None)
-            if same is not None:
-                bound.append(same.dup())
+            same = [one for one in here if one.getsockname()[0] == address[0]]
+            if same:
+                bound += [one.dup() for one in same]  # each worker has one
                 continue
             try:
                 sock = socket.socket(family, socket.SOCK_STREAM)

@@ -38,6 +38,7 @@ class Split:
         fall_over: bool = False,
     ) -> None:
         self.name = name
+        self.tell: Callable[[Mapping[str, int]], None] | None = None  # is told of weights that an operator sets
         self.services = {service: services[service] for service in weights}
         self.weights: dict[str, int] = {}
         self.requests = dict.fromkeys(weights, 0)  # so far, by the service that they fell to
@@ -83,6 +84,8 @@ class Split:
         if not any(changed.values()):
             raise ValueError("at least one service must have a weight above 0")
         self._weigh(changed)
+        if self.tell is not None:
+            self.tell(self.weights)
 
     def follow(self, before: Split, *, keep: bool) -> None:
         """Go on counting where one before stopped; with `keep`, whose services are the same, by its weights."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class AccessLog:
     """Writes exchanges: those that went well by `sample`, a share from 0 to 1, and all that did not.
 
-    `writer` has the counters; its owner runs its `watch` and closes it.
+    The owner of `writer` runs its `watch` and closes it.
     """
 
     def __init__(self, formatter: Formatter, writer: Writer, *, sample: float, random: Callable[[], float]) -> None:
@@ -27,6 +27,22 @@ class AccessLog:
         self._format = formatter
         self._sample = sample
         self._random = random
+        self.written_elsewhere = self.dropped_elsewhere = self.failed_elsewhere = 0  # by other processes
+
+    @property
+    def written(self) -> int:
+        """How many lines were written."""
+        return self.writer.written + self.written_elsewhere
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were not."""
+        return self.writer.dropped + self.dropped_elsewhere
+
+    @property
+    def failed(self) -> int:
+        """How many attempts to write came to nothing."""
+        return self.writer.failed + self.failed_elsewhere
 
     def write(self, record: Record) -> None:
         """Write an exchange that is over, if it is one of those to be written. Takes some microseconds."""

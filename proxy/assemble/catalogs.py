@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
 from proxy.assemble.listeners import names_of
 from proxy.assemble.routes import own_routes, router_of
-from proxy.assemble.services import instance_tls, max_shrink_of, unfed_service
+from proxy.assemble.services import instance_tls, max_shrink_of
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from config import model as keys
+    from config import service as service_keys
     from discovery.instance import Instance, Snapshot
     from proxy.assemble.guards import Guards
     from proxy.journal import Journal
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
     from proxy.tls.instances import InstanceTls
 
 
+class MakesService(Protocol):
+    """Makes a service that nobody feeds yet."""
+
+    def __call__(
+        self, name: str, wanted: service_keys.Settings, config: keys.Config, reader: ResponseReader,
+        tls: InstanceTls | None, /,
+    ) -> Service: ...  # fmt: skip
+
+
 def make_catalogs(
     config: keys.Config,
     services: dict[str, Service],
@@ -39,28 +49,40 @@ def make_catalogs(
     journal: Journal,
     splits: Mapping[str, Split],
     guards: Guards,
+    make_service: MakesService,
 ) -> Catalogs:
     """Make the catalogs, whose services will be added to `services` and whose routes to the listeners."""
-    install = _installer(config, services, listeners, guards)
-    whole = Catalogs(own_routes(config, services, splits, guards), services, install)
-    whole.catalogs += [_catalog(wanted, config, whole.changed, journal) for wanted in config.catalogs]
+    whole = unfollowed_catalogs(config, services, listeners, splits, guards)
+    whole.catalogs += [_catalog(wanted, config, whole.changed, journal, make_service) for wanted in config.catalogs]
     return whole
+
+
+def unfollowed_catalogs(
+    config: keys.Config,
+    services: dict[str, Service],
+    listeners: Sequence[Listener | TcpListener],
+    splits: Mapping[str, Split],
+    guards: Guards,
+) -> Catalogs:
+    """Make the routing table, to which nobody adds anything yet."""
+    install = _installer(config, services, listeners, guards)
+    return Catalogs(own_routes(config, services, splits, guards), services, install)
 
 
 def renew_catalogs(
     whole: Catalogs,
     config: keys.Config,
     listeners: Sequence[Listener | TcpListener],
-    journal: Journal,
     splits: Mapping[str, Split],
     guards: Guards,
+    make_service: MakesService,
 ) -> None:
     """Have the catalogs, whose own keys are as they were, go by what else the configuration says from now on.
 
     What the listeners route by is made anew.
     """
     for catalog, wanted in zip(whole.catalogs, config.catalogs, strict=True):
-        catalog.renew(_maker(wanted, config, journal, catalog.tls))
+        catalog.renew(maker_of(wanted, config, make_service, catalog.tls))
     install = _installer(config, whole.services, listeners, guards)
     whole.renew(own_routes(config, whole.services, splits, guards), install)
 
@@ -78,22 +100,30 @@ def _installer(
     return install
 
 
-def _maker(
-    wanted: keys.Catalog, config: keys.Config, journal: Journal, tls: InstanceTls | None
-) -> Callable[[str, Keeper], Service]:
+def catalog_tls(wanted: keys.Catalog) -> InstanceTls:
+    """Make ready for TLS to the instances of a catalog's services. Raises CertificateError."""
+    return instance_tls(wanted.settings, f"catalogs.{wanted.name}.settings.tls")
+
+
+def maker_of(
+    wanted: keys.Catalog, config: keys.Config, make_service: MakesService, tls: InstanceTls | None
+) -> Callable[[str, Keeper | None], Service]:
+    """Return what makes the services of a catalog, which have a keeper where they are found by this process."""
     reader = ResponseReader(head_limits_of(config.limits))
 
-    def make(ours: str, keeper: Keeper) -> Service:
-        service = unfed_service(ours, wanted.settings, config, reader, journal, tls)
-        service.sources = (Source("consul", "consul", keeper),)
+    def make(ours: str, keeper: Keeper | None) -> Service:
+        service = make_service(ours, wanted.settings, config, reader, tls)
+        service.sources = (Source("consul", "consul", keeper),) if keeper is not None else ()
         return service
 
     return make
 
 
-def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal) -> Catalog:
+def _catalog(
+    wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal, make_service: MakesService
+) -> Catalog:
     listing, registry = registries.make_catalog(wanted)
-    tls = instance_tls(wanted.settings, f"catalogs.{wanted.name}.settings.tls")
+    tls = catalog_tls(wanted)
 
     def told(name: str, event: str, text: str) -> None:
         journal.keep(name, event, "", text)
@@ -111,7 +141,7 @@ def _catalog(wanted: keys.Catalog, config: keys.Config, changed: Callable[[], No
         wanted.name,
         listing,
         keep=keep,
-        make=_maker(wanted, config, journal, tls),
+        make=maker_of(wanted, config, make_service, tls),
         read=lambda name, instance: read_tags(name, instance.tags, wanted.tags, wanted.entrypoints),
         changed=changed,
         journal=partial(told, f"@{wanted.name}"),

@@ -14,6 +14,7 @@ from proxy.edge.buckets import Buckets
 from proxy.edge.forward_auth import ForwardAuth
 from proxy.edge.guard import Guard
 from proxy.edge.rate_limit import RateLimit, RateLimits, by_client, by_header, by_route
+from proxy.edge.shared_buckets import SharedBuckets
 from proxy.edge.users_file import LOOK, UsersFile
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from config.listener import Listener
     from config.model import Config
     from config.route import Route
+    from proxy.edge.shared_buckets import Table
     from proxy.http.heads import RequestHead
     from proxy.service import Service
 
@@ -36,8 +38,9 @@ class Guards:
     Those of the same route are the same on all listeners, and stay so when the routing table is made anew.
     """
 
-    def __init__(self, services: Mapping[str, Service]) -> None:
+    def __init__(self, services: Mapping[str, Service], table: Table | None = None) -> None:
         self._services = services
+        self._table = table  # of the buckets that several processes share
         self.of_routes: dict[str, Guard] = {}
         self.of_listeners: dict[str, tuple[str, Access | None, RateLimits | None]] = {}
         self.files: dict[Path, UsersFile] = {}
@@ -53,7 +56,7 @@ class Guards:
             found = self.of_routes[asked] = Guard(
                 f"{wanted.host or ''}{wanted.path or wanted.path_exact or wanted.path_regex or ''}",
                 _access(wanted),
-                _limits(wanted),
+                self._limits(wanted, asked),
                 self._basic(wanted.basic_auth),
                 self._forward(wanted.forward_auth),
             )
@@ -66,7 +69,7 @@ class Guards:
         asked = wanted.model_dump_json()
         found = self.of_listeners.get(asked)
         if found is None:
-            found = self.of_listeners[asked] = (str(wanted.bind), _access(wanted), _limits(wanted))
+            found = self.of_listeners[asked] = (str(wanted.bind), _access(wanted), self._limits(wanted, asked))
         return found[1:]
 
     def prune(self, config: Config) -> None:
@@ -92,6 +95,13 @@ class Guards:
         """Check no more passwords."""
         for file in self.files.values():
             file.close()
+
+    def _limits(self, wanted: ListenerGuards | RouteGuards, asked: str) -> RateLimits | None:
+        several = wanted.rate_limit
+        if several is None:
+            return None
+        each = (several,) if isinstance(several, Wanted) else several
+        return RateLimits([_limit(one, self._table, (asked, place)) for place, one in enumerate(each)])
 
     def _basic(self, wanted: BasicAuthKeys | None) -> BasicAuth | None:
         if wanted is None:
@@ -121,14 +131,7 @@ def _access(wanted: ListenerGuards | RouteGuards) -> Access | None:
     return Access(wanted.allow, wanted.deny)
 
 
-def _limits(wanted: ListenerGuards | RouteGuards) -> RateLimits | None:
-    several = wanted.rate_limit
-    if several is None:
-        return None
-    return RateLimits([_limit(one) for one in ((several,) if isinstance(several, Wanted) else several)])
-
-
-def _limit(wanted: Wanted) -> RateLimit:
+def _limit(wanted: Wanted, table: Table | None, owner: Hashable) -> RateLimit:
     name = wanted.by.removeprefix("header:")
     key: Callable[[RequestHead], Hashable]
     if wanted.by == "client":
@@ -137,8 +140,11 @@ def _limit(wanted: Wanted) -> RateLimit:
         key, whose = by_route, "all clients together"
     else:
         key, whose = by_header(name), f"one {name}"
+    burst = wanted.burst or wanted.requests
     return RateLimit(
         key,
-        Buckets(wanted.requests, wanted.per, wanted.burst or wanted.requests, wanted.clients),
+        Buckets(wanted.requests, wanted.per, burst, wanted.clients)
+        if table is None
+        else SharedBuckets(table, owner, wanted.requests, wanted.per, burst),
         f"more than {wanted.requests} requests in {format_duration(wanted.per)} by {whose}",
     )

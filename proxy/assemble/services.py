@@ -50,9 +50,16 @@ def instance_tls(wanted: keys.Settings, place: str) -> InstanceTls:
 
 
 def unfed_service(
-    name: str, wanted: keys.Settings, config: Config, reader: ResponseReader, journal: Journal, tls: InstanceTls | None
+    name: str,
+    wanted: keys.Settings,
+    config: Config,
+    reader: ResponseReader,
+    journal: Journal,
+    tls: InstanceTls | None,
+    *,
+    probes: bool = True,
 ) -> Service:
-    """Make a service that nobody feeds yet."""
+    """Make a service that nobody feeds yet; unless it `probes`, somebody else does, and tells it."""
     probe, source = wanted.health.probe, random.Random()
     pool = pool_of(
         wanted, source, time.monotonic, lambda kind, endpoint, reason: journal.record(name, kind, endpoint, reason)
@@ -71,12 +78,13 @@ def unfed_service(
             tls=tls,
             proxy_protocol=wanted.proxy_protocol,
         ),
-        Prober(probe_of(probe), source, tls, wanted.proxy_protocol) if probe else None,
+        Prober(probe_of(probe), source, tls, wanted.proxy_protocol) if probe and probes else None,
         retries=retry_policy_of(retries),
         budget=RetryBudget(retries.budget, retries.budget_floor),
         limits=PlaceLimits(limits.in_flight, limits.in_flight_per_endpoint, limits.queue, limits.queue_per_endpoint),
         overrides=tuple(override_of(override) for override in wanted.overrides),
     )
+    service.is_probed = probe is not None
     service.panic_header = wanted.health.panic_header
     service.adds = service.panic_header or pool.sticky is not None
     service.ready_from_state = config.ready_from_state

@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
     """Run until the work is done, and end the process with its exit status, or that of its error."""
-    sys.exit(_status(work))
+    sys.exit(status_of(work))
 
 
 def load_config(file: Path, model: type[Config] | None = Config, last: CheckOfAll | None = None) -> Config:
@@ -99,7 +99,7 @@ def end_with(text: str, status: int = BAD_USAGE) -> NoReturn:
     sys.exit(status)
 
 
-def _status(work: Coroutine[object, object, int]) -> int:
+def status_of(work: Coroutine[object, object, int]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)

@@ -30,7 +30,7 @@ def guard_metrics(guards: Guards) -> Iterator[Metric]:
             add("denied", (listener, route), access.refused)
         if limits is not None:
             add("limited", (listener, route), limits.refused)
-            add("buckets", (listener, route), sum(len(limit.buckets) for limit in limits.limits))
+            add("buckets", (listener, route), limits.known)
     for guard in guards.of_routes.values():
         if guard.basic is not None:
             add("unauthorized", (guard.name,), guard.basic.refused)

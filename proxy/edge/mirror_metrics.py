@@ -29,7 +29,7 @@ def mirror_metrics(services: Iterable[Service]) -> Iterator[Metric]:
         if not copies.wanted:
             continue
         sent.add_metric([service.name], copies.sent)
-        under_way.add_metric([service.name], copies.in_flight)
+        under_way.add_metric([service.name], copies.in_flight + copies.in_flight_elsewhere)
         for reason, count in copies.dropped.items():
             dropped.add_metric([service.name, reason], count)
         for reason, count in copies.failed.items():

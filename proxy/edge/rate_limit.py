@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     from proxy.edge.buckets import Buckets
+    from proxy.edge.shared_buckets import SharedBuckets
     from proxy.http.answers import Answer
     from proxy.http.heads import RequestHead
 
@@ -50,18 +51,24 @@ class RateLimit:
     """A limit: who has a bucket, the buckets, and the words that say it."""
 
     key: Callable[[RequestHead], Hashable]
-    buckets: Buckets
+    buckets: Buckets | SharedBuckets
     text: str
 
 
 class RateLimits:
     """The limits of a listener or a route."""
 
-    __slots__ = ("limits", "refused")
+    __slots__ = ("known_elsewhere", "limits", "refused")
 
     def __init__(self, limits: Sequence[RateLimit]) -> None:
         self.limits = tuple(limits)
         self.refused = 0
+        self.known_elsewhere = 0  # in other processes
+
+    @property
+    def known(self) -> int:
+        """How many keys have a bucket; one that several processes know counts in each of them."""
+        return sum(len(limit.buckets) for limit in self.limits) + self.known_elsewhere
 
     def refuses(self, request: RequestHead, now: float) -> Answer | None:
         """Take a token of each bucket, or answer with a 429 when one has none; then none is taken of any."""

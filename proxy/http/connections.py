@@ -71,6 +71,7 @@ class Connections:
         "_options",
         "_way",
         "authority",
+        "idle_elsewhere",
         "limits",
         "open",
         "raw",
@@ -84,6 +85,7 @@ class Connections:
         self.reader = options.reader
         self.limits = options.limits
         self.open = 0
+        self.idle_elsewhere = 0  # kept by other processes, for those who look
         self.raw: Counts | None = None  # of the raw connections, once there was one
         self._idle: list[Upstream] = []
         self._connecting: dict[Connects, asyncio.Task[None]] = {}
@@ -93,7 +95,7 @@ class Connections:
     @property
     def idle(self) -> int:
         """How many connections wait for an exchange."""
-        return len(self._idle)
+        return len(self._idle) + self.idle_elsewhere
 
     def take(self) -> Upstream | None:
         """Lend an idle connection; None when there is none.

@@ -23,6 +23,7 @@ class Copies:
         self.sent = 0
         self.dropped = dict.fromkeys(DROPPED, 0)
         self.failed = dict.fromkeys(FAILED, 0)
+        self.in_flight_elsewhere = 0  # by other processes; for those who look, and not for those who decide
         self._under_way: set[Copy] = set()
 
     @property

@@ -38,12 +38,13 @@ class Places:
     it finds no place, those behind it that may go elsewhere are served before it.
     """
 
-    __slots__ = ("_again", "_waiting", "_waking", "hopeless", "limits", "refused", "taken")
+    __slots__ = ("_again", "_waiting", "_waking", "hopeless", "limits", "refused", "taken", "waiting_elsewhere")
 
     def __init__(self, limits: PlaceLimits) -> None:
         self.limits = limits
         self.taken = 0
         self.refused = 0  # requests that neither found a place nor room to wait for one
+        self.waiting_elsewhere = 0  # in other processes
         self.hopeless = False  # one that waits would take any endpoint, and there was none: nor is there for a newcomer
         self._waiting: OrderedDict[Waiting, bool] = OrderedDict()  # and whether they are choosy
         self._waking = False
@@ -60,6 +61,11 @@ class Places:
     def waiting(self) -> int:
         """How many exchanges wait."""
         return len(self._waiting)
+
+    @property
+    def queued(self) -> int:
+        """How many exchanges wait, those of other processes included."""
+        return len(self._waiting) + self.waiting_elsewhere
 
     @property
     def full(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from config.model import Config
-from proxy import listening, sockets
+from proxy import serving, sockets
 from proxy.application import Application
 from tests.proxy.running import instance, running, until
 
@@ -59,7 +59,7 @@ async def test_it_is_not_ready_before_its_listeners_accept_clients(monkeypatch: 
         async with aiohttp.request("GET", url) as response:
             return response.status, await response.json()
 
-    monkeypatch.setattr(listening, "listen", late)
+    monkeypatch.setattr(serving, "listen", late)
     whole = {
         "listeners": [{"bind": "127.0.0.1:0"}],
         "routes": [{"service": "web"}],

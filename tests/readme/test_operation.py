@@ -161,6 +161,33 @@ async def test_takeover(parts: list[Snippet], tmp_path: Path) -> None:
             new.kill()
 
 
+@pytest.mark.runs("Workers")
+async def test_workers(parts: list[Snippet], tmp_path: Path) -> None:
+    async with serving("there", tmp_path) as there:
+        file, config, table = written(parts[0], tmp_path)
+        config["services"]["web"]["discovery"]["static"] = [there.address]
+        file.write_text(yaml.safe_dump(config))
+        listen, admin = (int(table[name].rpartition(":")[2]) for name in ("127.0.0.1:8080", "127.0.0.1:9900"))
+        log = tmp_path / "workers.log"
+        program = Program([COMMAND, "run", "-c", str(file)], log, lambda: ask(admin, "/readyz").status == 200)
+
+        def go_through() -> None:
+            program.start()
+            for _ in range(20):
+                assert ask(listen, "/").text == "there"
+            metrics = ask(admin, "/metrics").text
+            assert 'pointsman_requests_total{code="2xx",service="web"} 20.0' in metrics
+            count = len(os.sched_getaffinity(0))
+            assert count == 1 or f'pointsman_workers{{state="serving"}} {count}.0' in metrics
+            program.signal(signal.SIGTERM)
+            assert program.wait(15) == 0
+
+        try:
+            await asyncio.to_thread(go_through)
+        finally:
+            program.kill()
+
+
 @pytest.mark.runs("Ending")
 async def test_ending(stage: Staged) -> None:
     async with stage() as staged:

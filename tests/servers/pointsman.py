@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tests.servers.program import Answer
 
 COMMAND = str(Path(sys.executable).with_name("pointsman"))
+# What tests that say nothing of workers run with: POINTSMAN_TEST_WORKERS=2 tries all of them with two.
+WORKERS = {"workers": int(wanted)} if (wanted := os.environ.get("POINTSMAN_TEST_WORKERS")) else {}
 _END = 15.0  # seconds within which SIGTERM ends it
 
 
@@ -44,6 +47,7 @@ class Pointsman(Program):
             "services": services,
             "admin": {"bind": f"127.0.0.1:{self.admin_port}"},
             "log": {"format": "text"},
+            **WORKERS,
             **more,
         }
         file = folder / "pointsman.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from typing import Literal
 
@@ -77,6 +78,19 @@ def test_those_made_are_all_different_and_one_follows_the_other() -> None:
     assert len(set(made)) == 1000
     assert all(len(one) == 32 and int(one, 16) >= 0 for one in made)
     assert all(after > before for before, after in pairwise(made))
+
+
+def test_a_forked_process_makes_others() -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, b"".join(new_id() for _ in range(100)))
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        theirs = pipe.read()
+    os.waitpid(child, 0)
+    assert len({theirs[at : at + 32] for at in range(0, 3200, 32)} - {new_id() for _ in range(100)}) == 100
 
 
 async def test_each_request_of_a_connection_has_its_own() -> None:
