@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test speed kube-apiserver soak lint format fuzz bench bench-quick clean
+.PHONY: run test speed kube-apiserver soak lint format fuzz bench bench-quick bench-micro bench-control clean
 
 run: .venv/installed
 	@$(BIN)/pointsman demo
@@ -48,6 +48,14 @@ bench: .venv/installed
 
 bench-quick: .venv/installed
 	$(BIN)/python -m bench --quick
+
+# The parts of the data path one by one, to compare before and after a change: python -m bench.compare OLD.json NEW.json.
+bench-micro: .venv/installed
+	$(BIN)/python -m bench.micro
+
+# How soon a change in Consul moves traffic, beside Traefik and HAProxy, and what following Consul costs: 11 minutes.
+bench-control: .venv/installed
+	$(BIN)/python -m bench.control
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

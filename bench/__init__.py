@@ -16,6 +16,9 @@ The map, in the order of a run:
     report.py       medians, ratios per round, the table and the JSON document
     machine.py      what the figures were measured on
 
+    micro/          by itself, without sockets: what the parts of the data path cost, one by one
+    control/        by itself: how soon a change in Consul moves traffic, and what following Consul costs
+    compare.py      what changed between two runs of micro
     picks.py        by itself, without sockets: what a pick and a change cost, for each policy
 
 docs/bench.md says what the figures mean and how to read them.

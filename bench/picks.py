@@ -26,7 +26,7 @@ CHANGES = 45
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A request as policies see it."""
 
     client: str
@@ -47,13 +47,19 @@ class Cost:
     worst: float
 
 
-def measure(policy: str, count: int) -> Cost:
-    """Measure one policy with so many endpoints."""
-    instances = [Instance(f"web-{number}", _address(number), 80, weight=number % 7 + 1) for number in range(count)]
+def filled(policy: str, count: int) -> tuple[Pool, list[Instance]]:
+    """Make a pool with so many endpoints, of different weights."""
+    instances = [Instance(f"web-{number}", address(number), 80, weight=number % 7 + 1) for number in range(count)]
     pool = Pool(find(policy, {}, time.monotonic), random.Random(1))
     pool.update(Snapshot("web", tuple(instances)), 0.0)
-    pool.pick(_Asked("10.9.0.1"))
-    requests = [_Asked(_address(number)) for number in range(PICKS)]
+    return pool, instances
+
+
+def measure(policy: str, count: int) -> Cost:
+    """Measure one policy with so many endpoints."""
+    pool, instances = filled(policy, count)
+    pool.pick(Asked("10.9.0.1"))
+    requests = [Asked(address(number)) for number in range(PICKS)]
     begin = time.process_time()
     for request in requests:
         pool.pick(request)
@@ -80,7 +86,8 @@ def _changed(instances: Sequence[Instance], number: int) -> list[Instance]:
     return changed
 
 
-def _address(number: int) -> str:
+def address(number: int) -> str:
+    """Make an address of this number, below 2**24."""
     return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 

@@ -20,7 +20,7 @@ ROUNDS = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A request as routes see it."""
 
     authority: bytes
@@ -34,14 +34,20 @@ class _Asked:
         return []
 
 
-def measure(count: int, *, odd: bool = False) -> float:
-    """Return the microseconds of one look with so many routes; `odd` for paths that have to be interpreted first."""
+def table(count: int, *, odd: bool = False) -> tuple[Router[int], list[Asked]]:
+    """Make a router of so many routes, and the requests that are looked up in it, which it has seen once."""
     routes = [_route(number) for number in range(count - 1)]
     router = Router([*routes, Route(count)])
     end = "%2e" if odd else ""
-    asked = [_Asked(f"host-{n}.test".encode(), f"/app-{n}/x{end}".encode()) for n in (0, count // 2, count - 3, -1)]
+    asked = [Asked(f"host-{n}.test".encode(), f"/app-{n}/x{end}".encode()) for n in (0, count // 2, count - 3, -1)]
     for request in asked:
         router.find(request)
+    return router, asked
+
+
+def measure(count: int, *, odd: bool = False) -> float:
+    """Return the microseconds of one look with so many routes; `odd` for paths that have to be interpreted first."""
+    router, asked = table(count, odd=odd)
     taken = []
     for _ in range(ROUNDS):
         begin = time.process_time()

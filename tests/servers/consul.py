@@ -124,6 +124,10 @@ class ConsulAgent(ConsulApi):
         self.thaw = self._process.thaw
         self.output = self._process.output
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def federate(self, other: ConsulAgent) -> None:
         """Have this datacenter and the other one's agent ask each other."""
         self.call("PUT", f"/v1/agent/join/127.0.0.1:{other.wan_port}", wan="1")
