@@ -11,23 +11,28 @@ from pathlib import Path
 
 import click
 
-from bench.contenders import ORIGIN, OURS, PROXIES
-from bench.install import ProgramMissingError, programs
+from bench.chart import chart
+from bench.contenders import OURS, PROXIES
+from bench.install import PACE, ProgramMissingError, Programs, programs
 from bench.machine import describe
+from bench.measurement import WARM_UP
 from bench.report import Result, document, table, too_slow
-from bench.rounds import WARM_UP, Cores, MeasurementError, Stand, Step, plan, stand
+from bench.rounds import Cores, MeasurementError, Stand, Step, plan, stand
 from bench.servers import ServerFailedError
-from bench.workloads import WORKLOADS
+from bench.workloads import WORKLOADS, Generator, Workload
 
 RESULTS = Path(__file__).with_name("results")
 
+QUICK_PROXIES = (OURS, "nginx", "haproxy")
+"""Those that are there without 330 MB of wheels, and take less than a minute together."""
+
 
 @click.command()
-@click.option("--quick", is_flag=True, help="3 rounds of 3 s, the first workload only.")
+@click.option("--quick", is_flag=True, help="3 rounds of 3 s, the first workload, Debian's peers.")
 @click.option("--only", "proxies", metavar="NAME,NAME", help="Measure these proxies; default: all.")
 @click.option("--workload", "workloads", metavar="NAME", multiple=True, help="Measure this workload; may be repeated.")
-@click.option("--rounds", type=click.IntRange(min=1), help="Rounds; default 5.")
-@click.option("--seconds", type=click.IntRange(min=1), help="Seconds of each measurement; default 5.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Rounds; default 3.")
+@click.option("--seconds", type=click.IntRange(min=1), help="Seconds of each measurement; default 3.")
 @click.option(
     "--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Default: bench/results/<date>.json."
 )
@@ -49,27 +54,30 @@ def main(
     limits: tuple[str, ...],
     listing: bool,
 ) -> None:
-    """Measure pointsman, nginx and HAProxy side by side: CPU time per request, throughput, latency, memory."""
+    """Measure pointsman and its peers side by side: CPU time per request, throughput, latency, memory."""
     if listing:
         click.echo("\n".join(["proxies:", *(f"  {name}" for name in PROXIES), "workloads:"]))
-        click.echo("\n".join(f"  {workload.name:<10}{workload.title}" for workload in WORKLOADS))
+        click.echo("\n".join(f"  {workload.name:<13}{workload.title}" for workload in WORKLOADS))
         return
-    chosen_proxies = _choose("--only", proxies.split(",") if proxies else PROXIES, PROXIES)
+    known = QUICK_PROXIES if quick else PROXIES
+    chosen_proxies = _choose("--only", proxies.split(",") if proxies else known, PROXIES)
     by_name = {workload.name: workload for workload in WORKLOADS}
     default = [WORKLOADS[0].name] if quick else by_name
     chosen_workloads = [by_name[name] for name in _choose("--workload", workloads or default, by_name)]
     chosen_limits = _limits(limits, chosen_proxies)
-    rounds = rounds or (3 if quick else 5)
-    seconds = seconds or (3 if quick else 5)
+    rounds = rounds or 3
+    seconds = seconds or 3
 
     _exit_by_exception()
     started = datetime.now().astimezone()
     try:
-        found = programs(["wrk", ORIGIN.program, *(PROXIES[name].program for name in chosen_proxies)])
+        found = programs(chosen_proxies, chosen_workloads)
+        for name, why in found.missing.items():
+            click.echo(f"{name} is missing, the run goes on without: {why}", err=True)
         cores = _cores()
-        machine = describe(found)
-        with stand(found, cores) as ready:
-            results = _run(ready, plan(chosen_workloads, chosen_proxies, rounds), seconds)
+        machine = describe(found.paths)
+        with stand(found.paths, cores) as ready:
+            results = _run(ready, found, plan(chosen_workloads, chosen_proxies, rounds), seconds)
     except (ProgramMissingError, ServerFailedError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -79,37 +87,53 @@ def main(
     for result in results:
         click.echo(f"\n{table(result, chosen_proxies)}")
     output = output or RESULTS / f"{started:%Y-%m-%dT%H-%M-%S}.json"
-    settings = {"rounds": rounds, "seconds": seconds, "proxy_core": cores.proxy, "load_core": cores.load}
-    _write(
-        output,
-        {"started": started.isoformat(), "machine": machine, "settings": settings, "workloads": document(results)},
-    )
-    click.echo(f"\nrounds: {rounds}, {seconds} s each; median (smallest..largest) of the rounds; details in {output}")
+    settings = {"rounds": rounds, "seconds": seconds, "proxy_core": cores.all[0], "load_core": cores.load}
+    content = {
+        "started": started.isoformat(),
+        "machine": machine,
+        "settings": settings,
+        "missing": found.missing,
+        "workloads": document(results),
+    }
+    picture = output.with_suffix(".svg")
+    _write(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    _write(picture, chart(results))
+    click.echo(f"\nrounds: {rounds}, {seconds} s each; median (smallest..largest) of the rounds")
+    click.echo(f"details in {output}, the ratios as a chart in {picture}")
 
     complaints = [line for result in results for line in too_slow(result, chosen_limits)]
+    notes = [f"{name} is missing: {why}" for name, why in found.missing.items()]
     for result in results:
-        complaints += [f"{result.workload.title}: {proxy} failed" for proxy in result.failures]
-        complaints += [
-            f"{result.workload.title}: {proxy} answered {summary.errors} requests with an error or not at all"
-            for proxy, summary in result.summaries().items()
-            if summary.errors
-        ]
-    for line in complaints:
+        title = result.workload.title
+        failed = [proxy for proxy in result.failures if not _lacks(found, Step(result.workload, 1, proxy))]
+        lines = {proxy: f"{title}: {proxy} failed" for proxy in failed}
+        for proxy, summary in result.summaries().items():
+            if summary.errors:
+                lines[proxy] = f"{title}: {proxy} answered {summary.errors} requests with an error or not at all"
+        for proxy, line in lines.items():
+            (complaints if proxy == OURS else notes).append(line)
+    for line in (*notes, *complaints):
         click.echo(line, err=True)
     sys.exit(1 if complaints else 0)
 
 
-def _run(ready: Stand, steps: Sequence[Step], seconds: int) -> list[Result]:
+def _run(ready: Stand, found: Programs, steps: Sequence[Step], seconds: int) -> list[Result]:
     results: dict[str, Result] = {}
+    for step in steps:
+        result = results.setdefault(step.workload.name, Result(step.workload))
+        if why := _lacks(found, step):
+            result.failures[step.proxy] = why
+    steps = [step for step in steps if not _lacks(found, step)]
     begun = time.monotonic()
     for done, step in enumerate(steps):
-        result = results.setdefault(step.workload.name, Result(step.workload))
+        result = results[step.workload.name]
         if step.proxy in result.failures:
             continue  # it has had its say: more rounds would only cost time
-        each = (time.monotonic() - begun) / done if done else WARM_UP + seconds + 0.5
+        each = (time.monotonic() - begun) / done if done else WARM_UP + seconds + 1.0
+        left = round(each * (len(steps) - done))
         click.echo(
             f"[{done + 1}/{len(steps)}] {step.workload.title} · round {step.round} · {step.proxy}"
-            f" · about {each * (len(steps) - done):.0f} s left",
+            f" · about {left // 60} min {left % 60} s left",
             err=True,
         )
         try:
@@ -118,6 +142,22 @@ def _run(ready: Stand, steps: Sequence[Step], seconds: int) -> list[Result]:
             result.failures[step.proxy] = str(error)
             click.echo(str(error), err=True)
     return list(results.values())
+
+
+def _lacks(found: Programs, step: Step) -> str | None:
+    """Why this step cannot be taken: what it needs is missing."""
+    return found.missing.get(PROXIES[step.proxy].program) or found.missing.get(_generator(step.workload))
+
+
+def _generator(workload: Workload) -> str:
+    """The program that makes the workload's load."""
+    match workload.generator:
+        case Generator.PACE | Generator.WEBSOCKET:
+            return PACE
+        case Generator.H2LOAD:
+            return "h2load"
+        case _:
+            return "wrk"
 
 
 def _choose(option: str, names: Iterable[str], known: Container[str]) -> list[str]:
@@ -156,13 +196,13 @@ def _cores() -> Cores:
         click.echo("only one core: proxy, origin and load share it, so throughput and latency mean little", err=True)
     # This process sleeps while it measures, and what else it does belongs away from the proxy.
     os.sched_setaffinity(0, {cores[-1]})
-    return Cores(proxy=cores[0], load=cores[1] if len(cores) > 1 else cores[0])
+    return Cores(tuple(cores))
 
 
-def _write(output: Path, content: dict[str, object]) -> None:
+def _write(output: Path, content: str) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        output.write_text(content)
     except OSError as error:
         raise click.ClickException(f"the samples could not be written: {error}") from error
 

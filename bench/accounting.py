@@ -74,6 +74,25 @@ def usage(root: int) -> Usage:
     return Usage(sum(process.ticks for process in members) / TICKS_PER_SECOND, peak)
 
 
+def memory(root: int) -> int:
+    """Bytes that the tree under this process has resident now; a page that several processes share counts once.
+
+    That is Pss of /proc/<pid>/smaps_rollup. Raises ProcessGoneError when the root has ended.
+    """
+    members = tree(root, _processes())
+    if not members or members[0].state == "Z":
+        raise ProcessGoneError(root)
+    return sum(parse_shared_memory(_read(process.pid, "smaps_rollup")) for process in members)
+
+
+def parse_shared_memory(rollup: str) -> int:
+    """Bytes of Pss in a /proc/<pid>/smaps_rollup."""
+    for line in rollup.splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def _processes() -> list[ProcessStat]:
     lines = [_read(int(entry.name), "stat") for entry in PROC.iterdir() if entry.name.isdigit()]
     return [parse_stat(line) for line in lines if line]

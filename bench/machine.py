@@ -8,8 +8,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.contenders import OURS
+from bench.install import PACE
 
 _PACKAGES = ("pointsman", "uvloop", "httptools")
+
+# How the others than nginx, HAProxy and wrk are asked for their version.
+_VERSION = {
+    "envoy": ("--version",),
+    "traefik": ("version", "--format={{.Version}} ({{.GoVersion}})"),
+    "caddy": ("version",),
+    "h2load": ("--version",),
+}
 
 
 def describe(programs: Mapping[str, str]) -> dict[str, object]:
@@ -25,7 +34,11 @@ def describe(programs: Mapping[str, str]) -> dict[str, object]:
             ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
         ),
         "versions": {
-            **{name: _first_line([path, "-v"]) for name, path in programs.items() if name != OURS},
+            **{
+                name: _first_line([path, *_VERSION.get(name, ("-v",))])
+                for name, path in programs.items()
+                if name not in (OURS, PACE)
+            },
             **{name: _package(name) for name in _PACKAGES},
         },
     }
@@ -52,5 +65,5 @@ def _first_line(command: list[str]) -> str | None:
         run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     except FileNotFoundError:
         return None
-    lines = run.stdout.strip().splitlines()
+    lines = [line.strip() for line in run.stdout.splitlines() if line.strip()]
     return lines[0] if lines and not lines[0].startswith("fatal:") else None

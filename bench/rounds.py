@@ -1,18 +1,20 @@
-"""The order of the measurements, and one measurement."""
+"""The order of the measurements, and what each of them stands on."""
 
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.accounting import ProcessGoneError, usage
-from bench.contenders import INSTANCES, ORIGIN, PROXIES, instance_ports, write_bodies
-from bench.load import LoadFailedError, apply_load
+from bench.certificate import write_certificate
+from bench.contenders import ORIGIN, PROXIES, instance_ports, write_bodies
+from bench.measurement import Bench, Sample, take
 from bench.servers import Server, ServerFailedError, free_ports, running, wait_until_answers
-from bench.workloads import BODIES, Workload
+from bench.workloads import BODIES, SLOW, Instances, Workload
 
-WARM_UP = 1
+_FEW, _MANY = 4096, 32_768
+"""Connections that a proxy may have: some set memory aside for each."""
 
 
 class MeasurementError(Exception):
@@ -29,47 +31,46 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What one step measured. Times are in seconds, memory in bytes."""
+class Cores:
+    """Where things run: the proxy alone on the first ones; load generator and origin on the last."""
 
-    round: int
-    proxy: str
-    requests: int
-    seconds: float
-    cpu_seconds: float
-    p50: float
-    p99: float
-    peak_memory: int
-    socket_errors: int
-    status_errors: int
+    all: tuple[int, ...]
 
     @property
-    def cpu_per_request(self) -> float:
-        """Seconds of CPU time that a request cost the proxy."""
-        return self.cpu_seconds / self.requests
+    def load(self) -> int:
+        return self.all[-1]
 
-    @property
-    def throughput(self) -> float:
-        """Requests a second."""
-        return self.requests / self.seconds
-
-    @property
-    def busy(self) -> float:
-        """Share of its core that the proxy used; well below 1 means that the load or the origin was the limit."""
-        return self.cpu_seconds / self.seconds
-
-    @property
-    def errors(self) -> int:
-        """Requests that got no good answer."""
-        return self.socket_errors + self.status_errors
+    def proxy(self, workers: int) -> tuple[int, ...]:
+        """One core for each worker, beginning with the first, while there are as many."""
+        return self.all[:workers]
 
 
 @dataclass(frozen=True, slots=True)
-class Cores:
-    """Where things run: the proxy alone on one core; wrk and the origin on the other."""
+class Ports:
+    """Where the instances listen."""
 
-    proxy: int
-    load: int
+    origin: tuple[int, int, int]
+    everywhere: int
+    echo: tuple[int, int, int]
+    slow: int
+
+    def addresses(self, workload: Workload) -> list[str]:
+        """The addresses of the workload's instances."""
+        match workload.instances:
+            case Instances.SPREAD:
+                return spread_addresses(workload.pool, self.everywhere)
+            case Instances.ONE_SLOW:
+                ports = (*self.origin[:2], self.slow)
+            case Instances.ECHO:
+                ports = self.echo
+            case _:
+                ports = self.origin
+        return [f"127.0.0.1:{port}" for port in ports]
+
+
+def spread_addresses(count: int, port: int) -> list[str]:
+    """So many addresses of the loopback network, all with this port; at most 65,000."""
+    return [f"127.1.{number // 250}.{number % 250 + 1}:{port}" for number in range(count)]
 
 
 def plan(workloads: Sequence[Workload], proxies: Sequence[str], rounds: int) -> list[Step]:
@@ -82,74 +83,85 @@ def plan(workloads: Sequence[Workload], proxies: Sequence[str], rounds: int) -> 
     ]
 
 
+def settings(workload: Workload) -> dict[str, object]:
+    """What the templates are told of a workload."""
+    many = workload.connections > 2000 or workload.pool > 1000
+    return {
+        "tls": workload.tls,
+        "log": workload.log,
+        "tuned": workload.tuned,
+        "probes": workload.probes,
+        "least": workload.instances is Instances.ONE_SLOW,
+        "websocket": workload.instances is Instances.ECHO,
+        "connections": _MANY if many else _FEW,
+        # Unused connections to instances that nginx keeps: all that there can be.
+        "kept": max(1024, workload.pool + workload.connections),
+    }
+
+
 class Stand:
-    """The origin, running, and what it takes to measure a proxy in front of it."""
+    """The instances, running, and what it takes to measure a proxy in front of them."""
 
     def __init__(
-        self, programs: dict[str, str], cores: Cores, origin: Server, instances: Mapping[str, object], folder: Path
+        self,
+        programs: Mapping[str, str],
+        cores: Cores,
+        instances: Sequence[Server],
+        ports: Ports,
+        files: Mapping[str, object],
+        folder: Path,
     ) -> None:
         self._programs = programs
         self._cores = cores
-        self._origin = origin
         self._instances = instances
+        self._ports = ports
+        self._files = files
         self._folder = folder
+        self._bench = Bench(programs, cores.load, ports.origin[0])
 
     def measure(self, step: Step, seconds: int) -> Sample:
         """Start the proxy afresh, warm it up, measure it and stop it.
 
-        Raises MeasurementError when the proxy fails, and ServerFailedError when the origin has.
+        Raises MeasurementError when the proxy fails, and ServerFailedError when an instance has.
         """
-        if self._origin.process.poll() is not None:
-            raise self._origin.failure(f"ended with status {self._origin.process.returncode}")
+        for instance in self._instances:
+            if instance.process.poll() is not None:
+                raise instance.failure(f"ended with status {instance.process.returncode}")
+        workload, proxy = step.workload, PROXIES[step.proxy]
         with tempfile.TemporaryDirectory(prefix=f"{step.proxy}-", dir=self._folder) as name:
             folder = Path(name)
-            proxy = PROXIES[step.proxy]
             [port] = free_ports(1)
-            command = proxy.command(self._programs[proxy.program], folder, {"port": port, **self._instances})
+            values = {"port": port, "folder": folder, **self._files, **settings(workload)}
+            addresses = self._ports.addresses(workload)
+            command = proxy.command(self._programs[proxy.program], folder, values, addresses)
+            cores, environment = self._cores.proxy(proxy.workers), proxy.variables(folder)
             try:
-                with running(proxy.name, command, self._cores.proxy, folder) as server:
-                    wait_until_answers(server, port, step.workload.path, step.workload.body)
-                    return self._sample(server, port, step, seconds)
+                with running(proxy.name, command, cores, folder, environment) as server:
+                    wait_until_answers(server, port, workload.path, workload.body, tls=workload.tls)
+                    return take(self._bench, server, port, workload, seconds, step.round, step.proxy)
             except ServerFailedError as error:
                 raise MeasurementError(str(error)) from error
 
-    def _sample(self, server: Server, port: int, step: Step, seconds: int) -> Sample:
-        url = f"http://127.0.0.1:{port}{step.workload.path}"
-        try:
-            apply_load(self._programs["wrk"], url, step.workload, WARM_UP, self._cores.load)
-            before = usage(server.pid)
-            load = apply_load(self._programs["wrk"], url, step.workload, seconds, self._cores.load)
-            after = usage(server.pid)
-        except (LoadFailedError, ProcessGoneError) as error:
-            status = server.process.poll()
-            raise server.failure(
-                f"failed: {error}" if status is None else f"ended with status {status} under load"
-            ) from error
-        return Sample(
-            round=step.round,
-            proxy=step.proxy,
-            requests=load.requests,
-            seconds=load.seconds,
-            cpu_seconds=after.cpu_seconds - before.cpu_seconds,
-            p50=load.p50,
-            p99=load.p99,
-            peak_memory=after.peak_memory,
-            socket_errors=load.socket_errors,
-            status_errors=load.status_errors,
-        )
-
 
 @contextmanager
-def stand(programs: dict[str, str], cores: Cores) -> Iterator[Stand]:
-    """Start the origin in a temporary folder. Raises ServerFailedError when it does not start."""
-    with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as name:
-        folder = Path(name)
-        ports = free_ports(INSTANCES)
+def stand(programs: Mapping[str, str], cores: Cores) -> Iterator[Stand]:
+    """Start the instances in a temporary folder. Raises ServerFailedError when they do not start."""
+    with ExitStack() as started:
+        folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-bench-")))
+        found = free_ports(8)
+        ports = Ports((found[0], found[1], found[2]), found[3], (found[4], found[5], found[6]), found[7])
         write_bodies(folder)
-        values = {"folder": folder, "small_body": "x" * BODIES["/"], **instance_ports(ports)}
-        command = ORIGIN.command(programs[ORIGIN.program], folder, values)
-        with running(ORIGIN.name, command, cores.load, folder) as origin:
-            for port in ports:
-                for path, size in BODIES.items():
-                    wait_until_answers(origin, port, path, size)
-            yield Stand(programs, cores, origin, instance_ports(ports), folder)
+        files = write_certificate(folder)
+        values = {"folder": folder, "small_body": "x" * BODIES["/"], "everywhere": ports.everywhere}
+        command = ORIGIN.command(programs[ORIGIN.program], folder, {**values, **instance_ports(list(ports.origin))})
+        origin = started.enter_context(running(ORIGIN.name, command, (cores.load,), folder))
+        others = [sys.executable, "-m", "bench.instances", *map(str, (*ports.echo, ports.slow)), str(SLOW)]
+        root = {"PYTHONPATH": str(Path(__file__).parents[1])}
+        instances = started.enter_context(running("instances", others, (cores.load,), folder, root))
+        for port in ports.origin:
+            for path, size in BODIES.items():
+                wait_until_answers(origin, port, path, size)
+        wait_until_answers(origin, ports.everywhere, "/", BODIES["/"])
+        for port in (*ports.echo, ports.slow):
+            wait_until_answers(instances, port, "/", BODIES["/"])
+        yield Stand(programs, cores, (origin, instances), ports, files, folder)

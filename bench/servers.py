@@ -3,11 +3,13 @@
 import contextlib
 import http.client
 import os
+import resource
 import signal
 import socket
+import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +17,9 @@ from pathlib import Path
 
 START_DEADLINE = 15.0
 STOP_DEADLINE = 2.0
+
+FILES = 65_536
+"""Open files that a server may have: 10,000 clients, and as many instances, each with a connection."""
 
 
 class ServerFailedError(Exception):
@@ -40,9 +45,23 @@ class Server:
         return ServerFailedError("\n  ".join([f"{self.name} {what}", *(lines or ["(it logged nothing)"])]))
 
 
-def pin(core: int) -> Callable[[], None]:
-    """What a child runs before its program, so that the program and all its own children stay on one core."""
-    return partial(os.sched_setaffinity, 0, {core})
+def pin(cores: Iterable[int]) -> Callable[[], None]:
+    """What a child runs before its program, so that the program and all its own children stay on these cores."""
+    return partial(_begin, frozenset(cores))
+
+
+def allow_files() -> None:
+    """Let this process have FILES open files, or as many as it may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, max(FILES, hard)))
+    except (ValueError, OSError):  # only root may have more than the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, hard), hard))
+
+
+def _begin(cores: frozenset[int]) -> None:
+    os.sched_setaffinity(0, cores)
+    allow_files()
 
 
 def free_ports(count: int) -> list[int]:
@@ -53,8 +72,10 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(name: str, command: Sequence[str], core: int, folder: Path) -> Iterator[Server]:
-    """Run a server in this folder, on this core, until the block is left however it is left."""
+def running(
+    name: str, command: Sequence[str], cores: Iterable[int], folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run a server in this folder, on these cores, until the block is left however it is left."""
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         try:
@@ -64,7 +85,8 @@ def running(name: str, command: Sequence[str], core: int, folder: Path) -> Itera
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                preexec_fn=pin(core),
+                env={**os.environ, **(environment or {})},
+                preexec_fn=pin(cores),
                 # A session of its own: Ctrl-C reaches us alone, and killpg below nothing but this server's processes.
                 start_new_session=True,
             )
@@ -76,11 +98,13 @@ def running(name: str, command: Sequence[str], core: int, folder: Path) -> Itera
         _stop(process)
 
 
-def wait_until_answers(server: Server, port: int, path: str, body: int, deadline: float = START_DEADLINE) -> None:
+def wait_until_answers(
+    server: Server, port: int, path: str, body: int, *, tls: bool = False, deadline: float = START_DEADLINE
+) -> None:
     """Wait for a 200 with so many bytes. Raises ServerFailedError at the deadline or once the process has ended."""
     give_up = time.monotonic() + deadline
     while True:
-        seen = _ask(port, path)
+        seen = _ask(port, path, tls)
         if seen == f"200 with {body} bytes":
             return
         if server.process.poll() is not None:
@@ -90,8 +114,15 @@ def wait_until_answers(server: Server, port: int, path: str, body: int, deadline
         time.sleep(0.02)
 
 
-def _ask(port: int, path: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def _ask(port: int, path: str, tls: bool) -> str:
+    if tls:
+        # The certificate is of our own making, a moment ago: there is nobody to vouch for it.
+        context = ssl._create_unverified_context()
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=2, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()

@@ -76,7 +76,7 @@ class Run:
             # On any core: beside who asks, it would hold the questions up in the very moment that is looked at.
             self._agent: ConsulAgent = stack.enter_context(consul(self._folder))
             command = [sys.executable, instance.__file__, str(self._addresses.port), *self._addresses.all]
-            stack.enter_context(running("instances", command, load_core, self._folder))
+            stack.enter_context(running("instances", command, [load_core], self._folder))
             os.sched_setaffinity(0, {load_core})
             stack.callback(os.sched_setaffinity, 0, set(cores))
             self._stack = stack.pop_all()
@@ -148,7 +148,7 @@ class Run:
         follower = FOLLOWERS[name]
         task = Task(free_port(), self._agent.port, self._agent.dns_port, services, instances)
         command = [self._found[follower.program], *follower.arguments(task, self._folder)]
-        with running(name, command, self._core, self._folder) as server:
+        with running(name, command, [self._core], self._folder) as server:
             yield task, server
 
     def _pause(self) -> None:

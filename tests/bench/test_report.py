@@ -1,10 +1,12 @@
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
+from bench.measurement import Sample
 from bench.report import Result, Spread, document, ratios, spread, table, too_slow
-from bench.rounds import Sample
-from bench.workloads import WORKLOADS
+from bench.workloads import WORKLOADS, Figure
 
 
 def sample(round_: int, proxy: str, microseconds: float, errors: int = 0) -> Sample:
@@ -15,8 +17,10 @@ def sample(round_: int, proxy: str, microseconds: float, errors: int = 0) -> Sam
         requests=10_000,
         seconds=1.0,
         cpu_seconds=microseconds / 100,
+        mean=0.0012,
         p50=0.001,
         p99=0.002,
+        p999=0.004,
         peak_memory=30 * 2**20,
         socket_errors=0,
         status_errors=errors,
@@ -51,7 +55,47 @@ def test_median_of_the_ratios_and_not_ratio_of_the_medians():
 
     assert summary.ratio is not None
     assert summary.ratio.median == pytest.approx(1.2)
-    assert summary.cpu_per_request.median == pytest.approx(40e-6)
+    assert summary.figures["cpu_per_request"].median == pytest.approx(40e-6)
+
+
+def test_every_figure_has_its_ratio():
+    summary = result(*DRIFTING).summaries()["nginx"]
+
+    assert summary.ratios.keys() == {"cpu_per_request", "throughput", "p50", "p99", "p999", "busy", "peak_memory"}
+    assert summary.ratios["p999"] == Spread(1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("workload", "head"),
+    [
+        ("idle", "KiB/connection"),
+        ("added", "added µs"),
+        ("slow", "mean ms"),
+        ("half", "p99 ms"),
+        ("tls", "CPU µs/request"),
+    ],
+)
+def test_ratio_stands_beside_what_the_workload_compares(workload, head):
+    compared = Result(next(each for each in WORKLOADS if each.name == workload), [sample(1, "nginx", 20)])
+
+    heads = re.split(r"  +", table(compared, ["nginx"]).splitlines()[1])
+
+    assert heads[heads.index("pointsman takes") - 1] == head
+
+
+def test_ratio_of_another_figure():
+    samples = [
+        replace(sample(1, "pointsman", 10), memory_each=3000.0),
+        replace(sample(1, "nginx", 20), memory_each=1500),
+    ]
+
+    assert ratios(samples, "nginx", Figure.MEMORY) == [2.0]
+
+
+def test_workload_that_compares_latency_has_no_limit():
+    half = next(each for each in WORKLOADS if each.name == "half")
+
+    assert too_slow(Result(half, DRIFTING), {"nginx": 0.1}) == []
 
 
 def test_pointsman_has_no_ratio_to_itself():
@@ -84,6 +128,7 @@ def test_table_shows_a_row_for_each_proxy_in_the_order_asked_for():
     assert [line.split()[0] for line in lines[1:]] == ["proxy", "nginx", "pointsman"]
     assert "40.0 (20.0..80.0)  1.20 x (1.10..1.30)" in lines[2]
     assert "44.0 (24.0..104.0)" in lines[3]
+    assert "10 000" in lines[2]
     assert len({len(line) for line in lines[1:]}) == 1
 
 

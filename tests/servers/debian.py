@@ -54,6 +54,7 @@ _PROGRAMS = {
     ),
     "sslscan": _Packaged("sslscan", ()),
     "slowhttptest": _Packaged("slowhttptest", ()),
+    "wrk": _Packaged("wrk", None),
     "systemd-socket-activate": _Packaged("systemd", None),
 }
 

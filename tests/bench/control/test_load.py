@@ -22,7 +22,7 @@ def answers(port, address):
 def test_instances_answer_with_their_address(tmp_path):
     port = free_port()
     command = [sys.executable, instance.__file__, str(port), "127.0.0.1"]
-    with running("instances", command, min(os.sched_getaffinity(0)), tmp_path):
+    with running("instances", command, [min(os.sched_getaffinity(0))], tmp_path):
         until(lambda: answers(port, "127.0.0.1"), "it answers")
         wait_for_all(port, ["one", "two"], lambda: True)
 
