@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.takeover.claim import Claim
     from proxy.workers.supervisor import Kept
 
+_ENDING = 5.0  # seconds that a worker may take beyond drain_timeout, where nobody is left who tells it to end
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -72,4 +73,8 @@ def run_with_workers(
         return status
 
     buckets = Table()
-    sys.exit(Supervisor(count, control, lambda number, end: status_of(work(number, end, buckets))).run())
+
+    def worker(number: int, end: socket.socket) -> int:
+        return status_of(work(number, end, buckets))
+
+    sys.exit(Supervisor(count, control, worker, config.drain_timeout + _ENDING).run())

@@ -350,7 +350,7 @@ class Supervisor:
         """
         for worker in self._workers:
             worker.hang_up()
-        asked = len(self._ends)
+        asked = len(self._ends) if self._in_order else 1
         deadline = time.monotonic() + (_LAST if self._in_order else self._patience)
         while any(worker.pid for worker in self._workers):
             self._wait(deadline)
