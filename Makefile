@@ -3,13 +3,28 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test speed kube-apiserver soak lint format fuzz bench bench-quick bench-micro bench-control clean
+.PHONY: run test compiled speed kube-apiserver soak lint format fuzz bench bench-quick bench-micro bench-control clean
 
 run: .venv/installed
 	@$(BIN)/pointsman demo
 
+# All tests as Python runs the sources; then those of the data path as the compiled modules, where there is a compiler.
 test: .venv/installed
-	$(BIN)/pytest
+	POINTSMAN_COMPILED=0 $(BIN)/pytest
+	@if $(BIN)/python -m compiled --if-needed; then \
+		POINTSMAN_COMPILED=1 $(BIN)/pytest $(DATA_PATH); \
+	else \
+		test $$? -eq 3 && echo "the tests of the compiled data path are skipped"; \
+	fi
+
+DATA_PATH := tests/compiled tests/balancers tests/fuzz tests/proxy/edge tests/proxy/http tests/proxy/tls/test_data_path.py \
+	tests/proxy/test_routes.py tests/proxy/test_route_index.py tests/proxy/test_routing.py tests/proxy/test_balancing.py
+
+# The data path as machine code, from the same sources: docs/compiled.md. Half a minute on two cores.
+compiled: .venv/installed
+	@test -f "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" && command -v $${CC:-cc} > /dev/null \
+		|| { echo "a C compiler or Python's headers are missing; trying to install Debian's gcc and python3-dev"; apt-get update -q && apt-get install -y -q gcc libc6-dev python3-dev; } || true
+	@$(BIN)/python -m compiled
 
 # How soon a change at each registry is published: the table of docs/registries/README.md.
 speed: .venv/installed

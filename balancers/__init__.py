@@ -32,3 +32,7 @@ every decision can be tested as plain arithmetic.
     bounded_load.py          how they keep one key from burying an endpoint
     draws.py                 a few of many at random
 """
+
+from compiled.loading import install as _install
+
+_install()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from balancers.health import ANSWERS
 from discovery.instance import Availability
 
@@ -33,6 +35,7 @@ class Latency(Protocol):
         ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Endpoint:
     """What this process knows of one instance.
 
@@ -102,7 +105,7 @@ class Endpoint:
     def follow(self, instance: Instance) -> None:
         """Take over what the registry tells of the instance now."""
         self.instance = instance
-        self.weight: float = instance.weight
+        self.weight = float(instance.weight)
         self._offer()
 
     def drain(self, reason: str) -> None:

@@ -126,7 +126,7 @@ class Pool:
         self._detection, self._jitter, self._slow_start = other._detection, other._jitter, other._slow_start
         if self._slow_start is None:
             for endpoint in self._warming:
-                endpoint.weight = endpoint.instance.weight
+                endpoint.weight = float(endpoint.instance.weight)
             self._warming.clear()
         self.sticky = other.sticky
         if self.sticky is not None:

@@ -5,7 +5,8 @@ A request, in the order in which it passes:
     listener.py      a bound address and its clients          http/           the data path, byte for byte
     tls/             TLS to the clients, and to instances
     proxied.py       PROXY headers of clients         proxy_protocol.py   as bytes
-    routes.py        from a request to its service            counters.py     plain integers of the hot path
+    route.py         a rule from request to service           counters.py     plain integers of the hot path
+    routes.py        from a request to its service            sources.py      where a service's instances are found
     path_index.py    the routes of one host                   paths.py        a path as routes compare it
     conditions.py    what else routes look at                 splits.py       requests shared between services
     listening.py     what every listener does                 tcp/            raw connections
@@ -30,9 +31,14 @@ And the whole:
 
     assemble/        from the configuration to parts          application.py  starts and ends them
     settings.py      what a service has beside instances
+    build_info.py    what is running
     command.py       where the command begins                 cli.py          the command line
     commands/        register, services, drain …       registrations.py  what this process registers
     simulate/        balancers in virtual time
     registries.py    makes what is watched            registrars.py  makes what is registered with
     demo.py, sample.py, registry_command.py
 """
+
+from compiled.loading import install as _install
+
+_install()

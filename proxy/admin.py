@@ -15,6 +15,7 @@ from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
 from proxy.admin_tcp import raw_routes
+from proxy.build_info import build_info
 from proxy.catalog import Catalog
 from proxy.metrics import Collector
 from proxy.sockets import listen, remove_socket
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from discovery.keeper import Keeper
     from proxy.application import Application
     from proxy.journal import Event
-    from proxy.service import Service, Source
+    from proxy.service import Service
+    from proxy.sources import Source
     from proxy.table import Entry
 
 # What routes of the file may have beside: conditions, and what becomes of their requests.
@@ -62,6 +64,7 @@ class Admin:
                 web.get("/livez", self._livez),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._show_metrics),
+                web.get("/api/v1/build", self._build),
                 web.get("/api/v1/services", self._services),
                 web.get("/api/v1/services/{name}", self._service),
                 web.patch("/api/v1/services/{name}/sources", self._reweigh),
@@ -115,6 +118,9 @@ class Admin:
         if workers is not None and request.path not in _UNCOUNTED:
             await workers.refresh()
         return await handler(request)
+
+    async def _build(self, request: web.Request) -> web.Response:
+        return web.json_response(build_info())
 
     async def _livez(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

@@ -17,4 +17,4 @@ def raw_routes(listener: Listener | TcpListener) -> Iterator[dict[str, Any]]:
     if isinstance(listener, TcpListener):
         shown = {"listener": listener.address, "connections": listener.clients}
         for name, terms in listener.names.shown():
-            yield {**shown, "sni": name, "service": terms.service.name}
+            yield {**shown, "sni": name, "service": terms.service.name if terms.service is not None else ""}

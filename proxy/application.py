@@ -9,6 +9,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+from proxy import build_info
 from proxy.admin import Admin
 from proxy.assemble.acme import make_renewals
 from proxy.assemble.services import state_folder
@@ -81,6 +82,7 @@ class Application(Serving):
 
     async def start(self) -> None:
         """Bind and begin. Raises BindError, and TakeoverError when the process that runs already goes on instead."""
+        build_info.tell()
         claim = self.claim
         if self.workers is not None:
             self.workers.begin_with(self)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import gc
 import json
-import platform
 import signal
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from compiled import loading
 from config.schema import schema as config_schema
 from config.takeover import Takeover
 from config.units import Bind, parse_bind
@@ -22,6 +21,7 @@ from proxy import demo as demonstration
 from proxy import logs
 from proxy.application import Application
 from proxy.assemble.files import check_files
+from proxy.build_info import build_info
 from proxy.commands.discover import discover
 from proxy.commands.drain import drain
 from proxy.commands.register import register
@@ -170,8 +170,9 @@ def demo(listen: Bind, admin: Bind, bind: Bind) -> None:
 
 @main.command()
 def version() -> None:
-    """Print the version."""
-    click.echo(f"pointsman {installed_version('pointsman')} (Python {platform.python_version()})")
+    """Print the version, and whether the data path is compiled, or why not."""
+    build = build_info()
+    click.echo(f"pointsman {build['version']} (Python {build['python']}), {loading.outcome}")
 
 
 for command in (register, services, discover, drain, reload, split, simulate_command):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
+
+from compiled import loading
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command."""
+    if loading.outcome.refused:
+        print(f"pointsman: {loading.outcome.reason}", file=sys.stderr)
+        sys.exit(2)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     from proxy import cli  # half a second's worth of libraries

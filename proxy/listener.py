@@ -55,6 +55,20 @@ class ListenerOptions:
 class Listener(Listening["Downstream"]):
     """Accepts clients that speak HTTP on one address."""
 
+    _made_of_keys = (
+        *Listening._made_of_keys,
+        "router",
+        "limits",
+        "forwarding",
+        "response_rules",
+        "requests_per_connection",
+        "reader",
+        "make_id",
+        "keeps_ids",
+        "marks",
+        "rate_limits",
+    )
+
     def __init__(
         self,
         bind: Bind,

@@ -6,7 +6,9 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeVar, cast
+
+from mypy_extensions import mypyc_attr
 
 from proxy.acceptor import Acceptor, Held
 from proxy.edge.guard import DENIED
@@ -54,33 +56,13 @@ class Connected(Protocol):
 
 C = TypeVar("C", bound=Connected)
 
-# What a listener has that is not made of its keys, or goes on with other keys as what it is.
-_OWN = frozenset(
-    (
-        "bind",
-        "certificates",
-        "handshakes",
-        "proxied",
-        "draining",
-        "accepted",
-        "refused",
-        "answered",
-        "overflowed",
-        "lent",
-        "clients_elsewhere",
-        "exhausted_elsewhere",
-        "_name",
-        "_clients",
-        "_refusing",
-        "_unwanted",
-        "_by_address",
-        "_acceptor",
-    )
-)
 
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Listening(Generic[C]):
     """Accepts clients on one address; how they are served is the subclass's."""
+
+    # What is made of its keys, and is taken over from a listener that was made of other ones.
+    _made_of_keys: ClassVar[tuple[str, ...]] = ("access", "options", "timeouts", "_log")
 
     def __init__(
         self, bind: Bind, options: ListenerOptions, log: AccessLog | None, certificates: Certificates | None
@@ -172,9 +154,8 @@ class Listening(Generic[C]):
             self.proxied = other.proxied
         else:
             self.proxied.adopt(other.proxied)
-        for name, value in vars(other).items():
-            if name not in _OWN:
-                setattr(self, name, value)
+        for name in self._made_of_keys:
+            setattr(self, name, getattr(other, name))
         if self.bind.path:
             change_mode(self.bind.path, self.options.mode)
         self._by_address.clear()
@@ -204,7 +185,9 @@ class Listening(Generic[C]):
         """Begin to speak with a client. An OSError is a connection that ended as it began."""
         proxied = await self.proxied.read(sock) if self.proxied is not None else None
         if self.handshakes is None:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: self._client(proxied), sock)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: cast("asyncio.Protocol", self._client(proxied)), sock
+            )
             return
         peer = sock.getpeername() if proxied is None else proxied.source
         address = peer[0] if isinstance(peer, tuple) else ""
@@ -212,13 +195,14 @@ class Listening(Generic[C]):
             self.overflowed += 1
             sock.close()  # to tell it why would take the handshake that there is no room for
             return
-        await self.handshakes.shake(sock, address, self._client(proxied), lambda: self._plain(proxied))
+        client = cast("asyncio.Protocol", self._client(proxied))
+        await self.handshakes.shake(sock, address, client, lambda: cast("asyncio.Protocol", self._plain(proxied)))
 
-    def _client(self, proxied: Ends | None) -> asyncio.Protocol:
+    def _client(self, proxied: Ends | None) -> C:
         """Return the protocol for a client; `proxied` is what a PROXY header said of it."""
         raise NotImplementedError
 
-    def _plain(self, proxied: Ends | None) -> asyncio.Protocol:
+    def _plain(self, proxied: Ends | None) -> C:
         """Return the protocol for a client that does not speak the TLS which is spoken here."""
         raise NotImplementedError
 

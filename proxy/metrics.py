@@ -5,10 +5,8 @@ An endpoint's series exist as long as the endpoint does.
 
 from __future__ import annotations
 
-import platform
 import time
 from collections import Counter
-from importlib.metadata import version
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector as CollectorBase
 
 from discovery.freshness import DELAY_BOUNDS
+from proxy.build_info import build_info
 from proxy.counters import LATENCY_BOUNDS
 from proxy.edge.guard_metrics import guard_metrics
 from proxy.edge.mirror_metrics import mirror_metrics
@@ -44,11 +43,9 @@ class Collector(CollectorBase):
 
     def collect(self) -> Iterator[Metric]:
         """Read everything once."""
-        yield InfoMetricFamily(
-            "pointsman_build",
-            "What is running.",
-            value={"version": version("pointsman"), "python": platform.python_version()},
-        )
+        build = build_info()
+        del build["reason"]
+        yield InfoMetricFamily("pointsman_build", "What is running.", value=build)
         yield from self._traffic()
         yield from raw_connections(self._application.services)
         yield from self._listeners()

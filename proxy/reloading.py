@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from proxy.config_file import ConfigFile, Loaded, Look
     from proxy.listener import Listener
     from proxy.reload import Plan
-    from proxy.service import Feed, Service
+    from proxy.service import Service
     from proxy.serving import Serving
+    from proxy.sources import Feed
     from proxy.splits import Split
     from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals

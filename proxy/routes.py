@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic
 
 from proxy.http.fields import BadMessageError
-from proxy.path_index import Compare, Goal, PathIndex, Route
+from proxy.path_index import PathIndex
 from proxy.paths import compared, slashed
+from proxy.route import Compare, Goal, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from balancers.overrides import apply, weigh
@@ -25,35 +25,10 @@ if TYPE_CHECKING:
     from discovery.keeper import Keeper
     from proxy.http.heads import RequestHead
     from proxy.prober import Prober
+    from proxy.sources import Feed, Source
 
 
 MOST_WEIGHTS = 1000  # that an operator may set of a service
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A registry that a service's instances are found in.
-
-    `kind` is the registry's key in the configuration, `name` the same, with a number from the second source of that
-    kind on: `consul-2`.
-    """
-
-    kind: str
-    name: str
-    keeper: Keeper
-
-
-@dataclass(slots=True, eq=False)
-class Feed:
-    """The sources of a service, and what joins them if there are several.
-
-    Of a service that already has instances from other sources, `early` is what those told who were there first: it is
-    taken when the others have told theirs too, or failed, so that nobody leaves who is only late.
-    """
-
-    sources: tuple[Source, ...] = ()
-    joined: Joined | None = None
-    early: Snapshot | None = None
 
 
 class Relay(Protocol):
@@ -87,7 +62,6 @@ class Service:
     adds = False  # whether responses may get fields of ours that hang on who answers: see `added`
     ready_from_state = False  # whether it is ready with what an earlier process knew
     is_probed = False  # by us, or by the process that tells us who is there
-    relay: Relay | None = None  # where other processes are told what becomes of it
 
     def __init__(
         self,
@@ -115,6 +89,7 @@ class Service:
         self._options = options
         self._overrides = overrides
         self.weights: dict[str, int] = {}  # by identity, those that an operator set
+        self.relay: Relay | None = None  # where other processes are told what becomes of it
         self._told: Snapshot | None = None  # what the registry told last
 
     def follow(self, snapshot: Snapshot) -> None:

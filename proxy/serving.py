@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from proxy.listener import Listener
     from proxy.prober import Prober
     from proxy.reload import Plan
-    from proxy.service import Feed, Service
+    from proxy.service import Service
+    from proxy.sources import Feed
     from proxy.takeover.offer import Offer
     from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals

@@ -15,8 +15,8 @@ from proxy.assemble.services import instance_tls, max_shrink_of
 from proxy.catalog import Catalog
 from proxy.catalogs import Catalogs
 from proxy.http.heads import ResponseReader
-from proxy.service import Service, Source
 from proxy.settings import head_limits_of
+from proxy.sources import Source
 from proxy.tcp.listener import TcpListener
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from proxy.assemble.guards import Guards
     from proxy.journal import Journal
     from proxy.listener import Listener
+    from proxy.service import Service
     from proxy.splits import Split
     from proxy.table import Entry
     from proxy.tls.instances import InstanceTls

@@ -133,10 +133,9 @@ class _Maker:
             edge = Edge(sides=Sides(entry.split, terms), rewriting=rewriting, mirror=mirror)
             return replace(first, body=max(one.body for one in terms.values()), edge=edge)
         if own is not None:
-            nobody = cast("Service", None)  # its edge answers every request, and lets none pass to a service
             limits = levels.limits(self._config, self._listener)
             edge = Edge(own=own, own_rules=compiled(wanted.response_headers))
-            return Terms(nobody, body=limits.body or NEVER, edge=edge)
+            return Terms(None, body=limits.body or NEVER, edge=edge)
         assert entry.service is not None
         goal = self._terms(entry.service, wanted)
         if rewriting is not None or mirror is not None:

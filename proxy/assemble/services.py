@@ -19,8 +19,9 @@ from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget
 from proxy.http.terms import NEVER
 from proxy.prober import Prober
-from proxy.service import Feed, Service, Source
+from proxy.service import Service
 from proxy.settings import head_limits_of, override_of, pool_of, probe_of, retry_policy_of
+from proxy.sources import Feed, Source
 from proxy.tls.instances import InstanceTls, instance_tls_options
 
 if TYPE_CHECKING:

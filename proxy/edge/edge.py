@@ -51,6 +51,6 @@ class Edge:
             request.line = stripped(request.method, request.target, self.strip)
         if self.rewriting is not None:
             request.line = rewritten(request, self.rewriting)
-        if terms.request_rules is not None:
+        if terms.request_rules is not None and terms.service is not None:
             apply_rules(request, terms.request_rules, terms.service.name)
         return terms

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.http.fields import BadMessageError
 from proxy.http.retries import MAX_STALE, kind_of
+from proxy.http.writing import Asks
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
@@ -22,7 +23,7 @@ MOST_CONTENT = 64 * 1024  # bytes of an answer's body that are handed on to the 
 _MOST_TRIES = 3  # endpoints asked, one after the other
 
 
-class Inquiry:
+class Inquiry(Asks):
     """Asks by the service's own pool and connections, whose health learns from it as from any request.
 
         start -> (connect ->) connected -> respond -> more* -> complete -> decided
@@ -35,6 +36,7 @@ class Inquiry:
     def __init__(self, auth: ForwardAuth, request: RequestHead) -> None:
         self._auth = auth
         self._about = request
+        self.request_whole = True  # it has no body
         self.request = request  # what is asked, once it has begun
         self._service: Service | None = None
         self._decided: Decided
@@ -51,11 +53,6 @@ class Inquiry:
     def patience(self) -> float:
         """How long the service may take, in seconds."""
         return self._auth.patience
-
-    @property
-    def request_whole(self) -> bool:
-        """It has no body."""
-        return True
 
     def start(self, decided: Decided) -> None:
         """Ask the service."""

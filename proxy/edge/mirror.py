@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from config.header_rules import MARK
 from proxy.edge.ruled_origin import RuledOrigin, unruled
-from proxy.http.bodies import chunk, last_chunk
+from proxy.http.bodies import BodyReader, chunk, last_chunk
 from proxy.http.copy import Copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.edge.header_rules import HeaderRules
-    from proxy.http.bodies import BodyReader
     from proxy.http.heads import RequestHead
     from proxy.service import Service
 
@@ -43,7 +41,7 @@ class Mirror:
 
     def taken(
         self, request: RequestHead, content: bytes, trailers: bytes, body: BodyReader | None
-    ) -> BodyReader | Kept | None:
+    ) -> BodyReader | None:
         """Copy a request if its turn has come. Return the reader for the rest of its body, of which `content` is there.
 
         It goes out in the loop's next turn: after the request itself, which waits for nothing.
@@ -67,7 +65,7 @@ class Mirror:
         if service.copies.in_flight >= self.in_flight:
             service.copies.drop("in_flight")  # while its body came
             return
-        marked = copy.copy(request)
+        marked = request.again()
         marked.fields = [*request.fields, _MARKED]
         marked.expects_continue = False
         marked.origin = unruled(request.origin)
@@ -80,35 +78,23 @@ class Mirror:
         asyncio.get_running_loop().call_soon(mirrored.start)
 
 
-class Kept:
+class Kept(BodyReader):
     """Reads a body on behalf of its reader, and keeps it for a copy while it is not too long."""
 
     __slots__ = ("_body", "_kept", "_mirror", "_request")
 
     def __init__(self, mirror: Mirror, request: RequestHead, body: BodyReader, content: bytes) -> None:
+        super().__init__()
         self._mirror = mirror
         self._request = request
         self._body = body
         self._kept: bytearray | None = bytearray(content)
 
-    @property
-    def whole(self) -> bool:
-        """True once the body has ended."""
-        return self._body.whole
-
-    @property
-    def rest(self) -> bytes:
-        """What lies behind the body."""
-        return self._body.rest
-
-    @property
-    def trailers(self) -> bytes:
-        """Trailer fields, as lines."""
-        return self._body.trailers
-
     def feed(self, data: bytes) -> bytes:
         """Take what arrived; return what of it is content. Raises BadMessageError."""
-        content = self._body.feed(data)
+        body = self._body
+        content = body.feed(data)
+        self.whole, self.rest, self.trailers = body.whole, body.rest, body.trailers
         kept = self._kept
         if kept is None:
             return content
@@ -117,9 +103,9 @@ class Kept:
             self._mirror.service.copies.drop("body")
         else:
             kept += content
-            if self._body.whole:
+            if body.whole:
                 self._kept = None
-                self._mirror.send(self._request, bytes(kept), self._body.trailers)
+                self._mirror.send(self._request, bytes(kept), body.trailers)
         return content
 
 

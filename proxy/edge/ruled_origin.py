@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from proxy.http.forwarding import Origin
 
@@ -24,13 +24,12 @@ class RuledOrigin(Origin):
         self.inner = inner
         self._rules = rules
         self._service = service
+        # All else is as the origin has it: named one by one, since compiled code asks nobody for what is missing.
+        self.address, self.secured = inner.address, inner.secured
+        self._scheme, self._forwarding, self._trusted = inner._scheme, inner._forwarding, inner._trusted
         self.plain = False
         old, new = inner.tails
         self.tails = (_without_ours(old), _without_ours(new)) if rules.by_us else inner.tails
-
-    def __getattr__(self, name: str) -> Any:
-        """Have all else that an origin has."""
-        return getattr(self.inner, name)
 
     def tell(self, lines: list[bytes], request: RequestHead) -> None:
         """Apply the rules to a head, and say in it where the request came from."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from mypy_extensions import mypyc_attr
+
 from proxy.http.fields import BadMessageError
 
 _MAX_CHUNK_LINE = 256  # bytes of a chunk's size with its extensions, which nobody uses
@@ -25,15 +27,31 @@ _NOT_IN_TRAILERS = frozenset(
 )
 
 
-class LengthBody:
+@mypyc_attr(allow_interpreted_subclasses=True)
+class BodyReader:
+    """Reads a body: `whole` once it has ended, `rest` is what lay behind it, `trailers` are its fields, as lines."""
+
+    __slots__ = ("rest", "trailers", "whole")
+
+    def __init__(self) -> None:
+        self.whole = False
+        self.rest = b""
+        self.trailers = b""  # ready to be written behind the last chunk
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived; return what of it is content. Raises BadMessageError."""
+        raise NotImplementedError
+
+
+class LengthBody(BodyReader):
     """A body of a length told in the head."""
 
-    __slots__ = ("_missing", "rest", "whole")
+    __slots__ = ("_missing",)
 
     def __init__(self, length: int) -> None:
+        super().__init__()
         self._missing = length
         self.whole = length == 0
-        self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
         """Take what arrived; return what of it is content."""
@@ -50,22 +68,14 @@ class LengthBody:
         self._missing = 0
         return data
 
-    @property
-    def trailers(self) -> bytes:
-        """Trailer fields, as lines; this framing has none."""
-        return b""
 
-
-class CloseBody:
+class CloseBody(BodyReader):
     """A response's body that ends where the connection does, so that it is never known to be whole."""
 
     __slots__ = ("_room",)
 
-    whole = False
-    rest = b""
-    trailers = b""
-
     def __init__(self, most: float = float("inf")) -> None:
+        super().__init__()
         self._room = most
 
     def feed(self, data: bytes) -> bytes:
@@ -76,16 +86,14 @@ class CloseBody:
         return data
 
 
-class ChunkedBody:
+class ChunkedBody(BodyReader):
     """A body in chunks (RFC 9112 7.1), of `most` bytes. Extensions are understood and dropped, as are bad trailers."""
 
-    __slots__ = ("_left", "_most", "_pending", "_room", "_state", "_trailer_room", "rest", "trailers", "whole")
+    __slots__ = ("_left", "_most", "_pending", "_room", "_state", "_trailer_room")
 
     def __init__(self, most: float = float("inf")) -> None:
+        super().__init__()
         self._most = self._room = most
-        self.whole = False
-        self.rest = b""
-        self.trailers = b""  # as lines, ready to be written behind the last chunk
         self._pending = b""  # the part of a line that has arrived so far
         self._left = 0  # bytes missing of the present chunk
         self._trailer_room = _MAX_TRAILERS
@@ -163,9 +171,6 @@ class ChunkedBody:
         if plain not in _NOT_IN_TRAILERS and not plain.startswith(b"x-forwarded-"):
             self.trailers += name + b": " + value + b"\r\n"
         return end + 2
-
-
-BodyReader = LengthBody | ChunkedBody | CloseBody
 
 
 def narrow(body: BodyReader | None, length: int | None, received: int, most: float) -> None:

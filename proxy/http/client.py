@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import select
 import time
 from typing import TYPE_CHECKING
+
+from mypy_extensions import mypyc_attr
 
 from proxy.http.buffers import SIZE
 from proxy.http.resets import reset, unsent
@@ -13,6 +14,9 @@ from proxy.http.terms import NEVER
 from proxy.proxy_protocol import Ends, ends_of
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from proxy.edge.admission import Admission
     from proxy.http.exchange import Exchange
     from proxy.http.forwarding import Origin
     from proxy.listener import Listener
@@ -20,7 +24,8 @@ if TYPE_CHECKING:
 _LINGER = 2.0  # seconds in which what a refused client still sends is read and dropped (RFC 9112 9.6)
 
 
-class Client(asyncio.Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Client:
     """A client's connection.
 
     `deadline` is when the present wait ends, whatever it is for, and `expires` when the present request must be over;
@@ -50,7 +55,7 @@ class Client(asyncio.Protocol):
         self.listener = listener
         self._proxied = proxied  # what a PROXY header said of it
         self.deadline = self.expires = NEVER
-        self._exchange: Exchange | None = None  # or an Admission, which stands in for it
+        self._exchange: Exchange | Admission | None = None
         self._ahead = b""  # arrived, not looked at
         self._resting = False  # enough heads were read in this turn of the loop
         self.full = False  # our side of the connection holds more than the client takes

@@ -7,7 +7,9 @@ import logging
 import ssl
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
+
+from mypy_extensions import mypyc_attr
 
 from discovery.check import OURS
 from proxy.descriptors import FOR_OURSELVES, all_but, check_room
@@ -57,6 +59,7 @@ class Connects(Protocol):
     def unconnected(self, failure: Unconnected) -> None: ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connections:
     """The connections to one endpoint.
 
@@ -218,9 +221,9 @@ class Connections:
             try:
                 check_room(self._most)
                 dial = await self._way.dial(exchange, speaks.protocol)
-                _, upstream = await dial.connect(lambda: speaks(self))
+                _, upstream = await dial.connect(lambda: cast("asyncio.Protocol", speaks(self)))
                 self.open += 1
-                return upstream
+                return cast("Upstream", upstream)
             except OSError as error:
                 if error.errno not in OURS or loop.time() >= end:
                     raise

@@ -37,13 +37,13 @@ class Copy(Writes):
         "_upstream",
         "deadline",
         "request",
+        "request_whole",
     )
-
-    request_whole = True  # it is sent only then
 
     def __init__(self, service: Service, request: RequestHead, content: bytes, deadline: float) -> None:
         self._service = service
         self.request = request
+        self.request_whole = True  # it is sent only then
         self.deadline = deadline
         self._content = content
         self._endpoint: Endpoint | None = None

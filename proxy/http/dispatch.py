@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from proxy.http.retries import MAX_STALE, Tries, kind_of, repeatable, untried
 from proxy.http.terms import NEVER
+from proxy.http.writing import Writes
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from proxy.proxy_protocol import Ends
 
 
-class Dispatch:
+class Dispatch(Writes):
     """Finds an endpoint for a request and a connection to it, and does so again when that comes to nothing.
 
         find -> (wait -> woken ->) (connect ->) connected
@@ -63,6 +64,7 @@ class Dispatch:
         self.downstream = downstream
         self.request = request
         self.terms = terms
+        assert terms.service is not None
         self.service = terms.service
         self.started = now
         self.endpoint: Endpoint | None = None

@@ -7,6 +7,8 @@ import re
 import time
 from typing import TYPE_CHECKING, cast
 
+from mypy_extensions import mypyc_attr
+
 from proxy.edge.admission import Admission
 from proxy.http import answers
 from proxy.http.answers import Answer
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.edge.guard import Guard
-    from proxy.edge.mirror import Kept
     from proxy.http.heads import RequestHead
     from proxy.http.marks import Marks
     from proxy.http.terms import Terms
@@ -37,6 +38,7 @@ _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _TLS = b"\x16\x03"  # what TLS begins with (RFC 8446 5.1); its client would wait for us, and we for a line
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Downstream(Client):
     """A client's connection, whose requests are read one after the other.
 
@@ -58,7 +60,7 @@ class Downstream(Client):
         super().__init__(listener, proxied)
         self.keep_alive = True
         self.marks: Callable[[], Marks] | None = listener.marks
-        self._body: BodyReader | Kept | None = None  # of the present request, until it is whole
+        self._body: BodyReader | None = None  # of the present request, until it is whole
         self._bounded = False  # the body is read in bounded pieces
         self._head_begun = True  # the deadline of the next head runs already; it does on a new connection
         self._reading_heads = False
@@ -301,7 +303,7 @@ class Downstream(Client):
             self._refuse(error.status, str(error), request)
             return
         most = terms.body if terms is not None else NEVER
-        body: BodyReader | Kept | None
+        body: BodyReader | None
         if request.length == 0:
             body, content, trailers, whole = None, b"", b"", True
             self._ahead = data[end + 4 :]
@@ -371,7 +373,7 @@ class Downstream(Client):
             self._give(verdict, request)
             return True
         admission = Admission(self, request, terms, now, verdict)
-        self._exchange = cast("Exchange", admission)
+        self._exchange = admission
         admission.begin(content, whole, trailers)
         if self._body is not None and self._exchange is not None:
             self._bounded = True
@@ -389,7 +391,7 @@ class Downstream(Client):
         started: float = 0.0,
     ) -> Terms | None:
         """Return what holds for a request on its way to an instance; None for one that has been answered."""
-        edge, body = terms.edge, cast("BodyReader | None", self._body)  # nothing of it is kept for a mirror yet
+        edge, body = terms.edge, self._body  # nothing of it is kept for a mirror yet
         if edge is None:
             return terms
         own = edge.answer(request, now)
@@ -409,7 +411,7 @@ class Downstream(Client):
             self._body = edge.mirror.taken(request, content, trailers, body)
         return passed
 
-    def _read_body(self, exchange: Exchange, body: BodyReader | Kept, data: bytes) -> None:
+    def _read_body(self, exchange: Exchange | Admission, body: BodyReader, data: bytes) -> None:
         try:
             content = body.feed(data)
         except BadMessageError as error:
@@ -427,7 +429,7 @@ class Downstream(Client):
     def _unbound(self) -> None:
         if self._bounded:
             self._bounded = False
-            self.transport.set_protocol(self)
+            self.transport.set_protocol(cast("asyncio.Protocol", self))
 
     def _refuse(self, status: int, error: str, request: RequestHead | None = None) -> None:
         """Answer by ourselves; what cannot be understood, or is not read to its end, ends the connection."""

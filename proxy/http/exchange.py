@@ -16,7 +16,6 @@ from proxy.http.hedge import Hedge
 from proxy.http.retries import IDEMPOTENT, repeatable
 from proxy.http.terms import NEVER
 from proxy.http.tunnel import Tunnel
-from proxy.http.writing import Writes
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
@@ -27,7 +26,7 @@ _JOINED = 16 * 1024  # bytes of content up to which one joined write is cheaper 
 _HEAD_ENDS = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
 
 
-class Exchange(Dispatch, Writes):
+class Exchange(Dispatch):
     """One request with its response.
 
     begin -> (find ...) connected -> interim* -> respond -> more* -> complete

@@ -7,13 +7,22 @@ read strictly here, whoever else has judged it before.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What a field line means for the framing or the routing of a message. All others are passed on as they came.
-DROP, CONNECTION, HOST, LENGTH, CODING, EXPECT, UPGRADE, FORWARDED, REQUEST_ID, MAX_FORWARDS = range(1, 11)
+DROP: Final = 1
+CONNECTION: Final = 2
+HOST: Final = 3
+LENGTH: Final = 4
+CODING: Final = 5
+EXPECT: Final = 6
+UPGRADE: Final = 7
+FORWARDED: Final = 8
+REQUEST_ID: Final = 9
+MAX_FORWARDS: Final = 10
 
 _BLANKS = b" \t"
 _MAX_LENGTH_DIGITS = 18  # a longer Content-Length is no body's, and would overflow someone's 64 bits

@@ -6,6 +6,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from config.trusted import TrustedProxies
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Forwarding:
         return self.trusted.trusts(address.partition("%")[0]) if address else self.trusted.unix
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Origin:
     """A client's connection as its requests tell of it; made once, so that a request costs next to nothing.
 

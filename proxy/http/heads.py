@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httptools
 
@@ -47,7 +47,7 @@ _BODILESS_METHODS = frozenset([b"CONNECT", b"TRACE"])  # RFC 9110 9.3.6, 9.3.8
 _COUNTED_METHODS = frozenset([b"OPTIONS", b"TRACE"])  # those for which Max-Forwards means something (RFC 9110 7.6.2)
 # llhttp takes any three digits for a status, and any characters for the reason.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -~\x80-\xff]*))?")
-_NEW = (0, None)  # stands for the meaning of a line not seen before
+_NEW: Any = object()  # stands for the meaning of a line not seen before
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,26 @@ class RequestHead:
         """True when the connection may become a tunnel; until it does, nothing may follow the request."""
         return bool(self.upgrade) or self.method == b"CONNECT"
 
+    def again(self, known: KnownRequest | None = None) -> RequestHead:
+        """Return another request with this head; `known` is what is known of both."""
+        request = RequestHead()
+        request.known = known
+        request.method = self.method
+        request.target = self.target
+        request.line = self.line
+        request.authority = self.authority
+        request.minor_version = self.minor_version
+        request.keep_alive = self.keep_alive
+        request.expects_continue = self.expects_continue
+        request.length = self.length
+        request.upgrade = self.upgrade
+        request.forwarded = self.forwarded
+        request.request_id = self.request_id
+        request.max_forwards = self.max_forwards
+        request.fields = self.fields
+        request.user = self.user
+        return request
+
     def __repr__(self) -> str:
         return f"<RequestHead {self.method.decode('latin-1')} {self.target.decode('latin-1')}>"
 
@@ -204,7 +224,7 @@ class RequestReader:
         """Understand `head`, which ends with the empty line. Raises BadMessageError."""
         recurring = self._recurring.get(head)
         if recurring is not None:
-            return recurring.again()  # 1 µs less with two lines, 2.7 µs with a browser's twelve
+            return recurring.head.again(recurring)  # 1 µs less with two lines, 2.7 µs with a browser's twelve
         lines = head.split(b"\r\n")
         line = lines[0]
         known = self._known
@@ -232,7 +252,7 @@ class RequestReader:
         request.request_id = request.user = b""
         meaning_of = known.fields.get
         for field in lines[1:-2]:
-            meant = meaning_of(field, _NEW)
+            meant: Any = meaning_of(field, _NEW)
             if meant is _NEW:
                 if not judged:
                     self._judge(head)
@@ -241,7 +261,8 @@ class RequestReader:
             if meant is None:
                 fields.append(field)
                 continue
-            kind, value = meant
+            kind: int = meant[0]
+            value = meant[1]
             if kind == HOST:
                 if authority is not None:
                     raise BadMessageError("more than one Host")
@@ -305,7 +326,7 @@ class RequestReader:
             return request
         known_head = KnownRequest(request)
         self._recurring.keep(head, known_head)
-        return known_head.again()  # this one stays as it was read
+        return request.again(known_head)  # this one stays as it was read
 
     def _judge(self, head: bytes) -> None:
         """Have llhttp judge the syntax."""
@@ -370,7 +391,7 @@ class ResponseReader:
         connection: frozenset[bytes] = frozenset()
         meaning_of = known.fields.get
         for field in lines[1:-2]:
-            meant = meaning_of(field, _NEW)
+            meant: Any = meaning_of(field, _NEW)
             if meant is _NEW:
                 if not judged:
                     _judge_response(head)
@@ -379,7 +400,8 @@ class ResponseReader:
             if meant is None:
                 fields.append(field)
                 continue
-            kind, value = meant
+            kind: int = meant[0]
+            value = meant[1]
             if kind == LENGTH:
                 if length is not None:
                     raise BadMessageError("more than one Content-Length")

@@ -6,17 +6,18 @@ import time
 from typing import TYPE_CHECKING
 
 from proxy.http.retries import kind_of
+from proxy.http.writing import Asks
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
     from proxy.http.connections import Connections, Unconnected
     from proxy.http.exchange import Exchange
-    from proxy.http.heads import RequestHead, ResponseHead
+    from proxy.http.heads import ResponseHead
     from proxy.http.upstream import Upstream
     from proxy.proxy_protocol import Ends
 
 
-class Hedge:
+class Hedge(Asks):
     """Stands in for an exchange on the second connection (Dean and Barroso, "The Tail at Scale", 2013).
 
     Until its instance answers it is on its own: whatever goes wrong with it, an answer of 5xx included, ends it without
@@ -24,22 +25,28 @@ class Hedge:
     adopts it, and it hands everything on. Of the service's places it has one of its own.
     """
 
-    __slots__ = ("_adopted", "_exchange", "_pending", "connections", "endpoint", "request", "sent", "upstream")
+    __slots__ = (
+        "_adopted",
+        "_exchange",
+        "_pending",
+        "connections",
+        "endpoint",
+        "request",
+        "request_whole",
+        "sent",
+        "upstream",
+    )
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint, connections: Connections, content: bytes) -> None:
         self._exchange = exchange
         self._pending = content
         self._adopted = False
-        self.request: RequestHead = exchange.request
+        self.request = exchange.request
+        self.request_whole = True  # a request is hedged only then
         self.endpoint = endpoint
         self.connections = connections
         self.upstream: Upstream | None = None
         self.sent = 0.0  # when
-
-    @property
-    def request_whole(self) -> bool:
-        """A request is hedged only once it is whole."""
-        return True
 
     def start(self) -> None:
         """Ask the endpoint."""

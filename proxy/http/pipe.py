@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from proxy.http.buffers import Bounded
 from proxy.http.resets import reset, unsent
 
@@ -30,6 +32,7 @@ class ClientSide(Side, Protocol):
     deadline: float
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Pipe:
     """Two connections, each of which gets what the other one sends.
 

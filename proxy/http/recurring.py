@@ -49,24 +49,3 @@ class KnownRequest:
         if head.length is not None and head.authority and not (head.upgrade or head.expects_continue):
             told = (head.line, b"Host: " + head.authority, *head.fields, b"X-Forwarded-Host: " + head.authority)
             self.start = b"\r\n".join(told)
-
-    def again(self) -> RequestHead:
-        """Return a request with this head."""
-        head = self.head
-        request = type(head)()
-        request.known = self
-        request.method = head.method
-        request.target = head.target
-        request.line = self.line
-        request.authority = head.authority
-        request.minor_version = head.minor_version
-        request.keep_alive = head.keep_alive
-        request.expects_continue = head.expects_continue
-        request.length = head.length
-        request.upgrade = head.upgrade
-        request.forwarded = head.forwarded
-        request.request_id = head.request_id
-        request.max_forwards = head.max_forwards
-        request.fields = self.fields
-        request.user = b""
-        return request

@@ -31,7 +31,7 @@ class Timeouts:
 class Terms:
     """What a route leads to: a service, and what holds for requests to it that come by this listener."""
 
-    service: Service
+    service: Service | None  # None where its edge answers every request, and lets none pass to a service
     timeouts: Timeouts = Timeouts()
     body: float = NEVER  # bytes that a request's body may have
     edge: Edge | None = None  # what else the route asks for; None for most
@@ -43,5 +43,5 @@ class Terms:
 
     def __post_init__(self) -> None:
         """Know ahead what each response would have to be asked for."""
-        adds = self.cookie or self.response_rules is not None or getattr(self.service, "adds", False)  # or it has none
+        adds = self.cookie or self.response_rules is not None or (self.service is not None and self.service.adds)
         object.__setattr__(self, "adds", bool(adds))

@@ -6,7 +6,9 @@ import asyncio
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from mypy_extensions import mypyc_attr
 
 from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
@@ -16,28 +18,11 @@ from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
     from proxy.http.connections import Connections
-    from proxy.http.heads import RequestHead, ResponseHead
+    from proxy.http.writing import Asks
 
 
-class Asks(Protocol):
-    """Whoever a connection is lent to: an exchange, or its hedge."""
-
-    @property
-    def request(self) -> RequestHead: ...
-    @property
-    def request_whole(self) -> bool: ...
-    def hold_client(self, held: bool) -> None: ...
-    def interim(self, response: ResponseHead) -> None: ...
-    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None: ...
-    def more(self, content: bytes, whole: bool, trailers: bytes) -> None: ...
-    def moves(self) -> None: ...
-    def switch(self, upstream: Upstream, response: ResponseHead, rest: bytes) -> None: ...
-    def complete(self, now: float) -> None: ...
-    def lost(self, upstream: Upstream, exc: Exception | None) -> None: ...
-    def malformed(self, failure: str) -> None: ...
-
-
-class Upstream(asyncio.Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Upstream:
     """One connection to an instance, idle or lent to an exchange.
 
     What an instance sends without being asked is never given to anybody: an idle connection that turns readable is
@@ -64,7 +49,7 @@ class Upstream(asyncio.Protocol):
         "transport",
     )
 
-    protocol = "http/1.1"  # that is asked for by TLS (ALPN)
+    protocol: ClassVar = "http/1.1"  # that is asked for by TLS (ALPN)
     transport: asyncio.Transport
 
     def __init__(self, home: Connections) -> None:
@@ -293,7 +278,7 @@ class Upstream(asyncio.Protocol):
         self._body = None
         if self._bounded:
             self._bounded = False
-            self.transport.set_protocol(self)
+            self.transport.set_protocol(cast("asyncio.Protocol", self))
         now = time.monotonic()
         read = exchange.request_whole and not self.full  # an instance may answer before it has read all
         if self._keep_alive and read and not surplus and not self.transport.is_closing():

@@ -1,20 +1,70 @@
-"""The head that an instance is sent, written anew from what was understood of the client's."""
+"""Who asks an instance, and the head that it is sent: written anew from what was understood of the client's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 if TYPE_CHECKING:
-    from proxy.http.heads import RequestHead
+    from proxy.http.heads import RequestHead, ResponseHead
+    from proxy.http.upstream import Upstream
 
 
-class Writes:
-    """Whoever sends a request to an instance."""
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Asks:
+    """Whoever a connection is lent to: an exchange, its hedge, or a copy.
+
+    A base and not a typing.Protocol, whose methods compiled code would have to look up by name at each call.
+    """
 
     __slots__ = ()
 
     request: RequestHead
     request_whole: bool
+
+    def hold_client(self, held: bool) -> None:
+        """Stop or go on reading what is sent on: the instance does not keep up, or does again."""
+        raise NotImplementedError
+
+    def interim(self, response: ResponseHead) -> None:
+        """Take in an interim response."""
+        raise NotImplementedError
+
+    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
+        """Take in the response's head, with what there is of its body."""
+        raise NotImplementedError
+
+    def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
+        """Take in a piece of the response's body."""
+        raise NotImplementedError
+
+    def moves(self) -> None:
+        """Take in that the response goes on."""
+        raise NotImplementedError
+
+    def switch(self, upstream: Upstream, response: ResponseHead, rest: bytes) -> None:
+        """Take in that the connection speaks HTTP no more; `rest` is what came behind the head."""
+        raise NotImplementedError
+
+    def complete(self, now: float) -> None:
+        """End well: the response is whole, and the connection is not lent any more."""
+        raise NotImplementedError
+
+    def lost(self, upstream: Upstream, exc: Exception | None) -> None:
+        """Take in that the connection was lost before the response was whole."""
+        raise NotImplementedError
+
+    def malformed(self, failure: str) -> None:
+        """Take in that the response makes no sense; the connection is closed."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Writes(Asks):
+    """Whoever sends a request to an instance."""
+
+    __slots__ = ()
 
     def head(self, home: bytes) -> bytes:
         """Write the request's head anew; `home` is what a client of HTTP/1.0 asks for that names no host."""

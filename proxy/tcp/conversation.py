@@ -62,6 +62,7 @@ class Conversation:
         self.client = client
         self.opening = opening  # what a balancer may look at
         self.terms = terms
+        assert terms.service is not None
         self.service = terms.service
         self.started = now
         self.endpoint: Endpoint | None = None

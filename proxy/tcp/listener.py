@@ -27,6 +27,8 @@ class TcpListener(Listening[Client]):
     how many seconds a connection may go on once its endpoint is drained.
     """
 
+    _made_of_keys = (*Listening._made_of_keys, "names", "_drain_timeout")
+
     def __init__(
         self,
         bind: Bind,

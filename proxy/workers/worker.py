@@ -13,8 +13,8 @@ from proxy.assemble.catalogs import catalog_tls, maker_of, unfollowed_catalogs
 from proxy.assemble.services import unfed_service
 from proxy.journal import Event, Journal
 from proxy.reloading import RefusedError, Reloader
-from proxy.service import Feed
 from proxy.serving import CLOSING, Serving
+from proxy.sources import Feed
 from proxy.workers.catalog import RelayedCatalog
 from proxy.workers.channel import Link
 from proxy.workers.deltas import applied

@@ -123,7 +123,7 @@ class _Ready(Connections):
         if upstream is None:
             upstream = Upstream(self)
             self.open += 1
-            Wire(upstream)
+            Wire(cast("asyncio.Protocol", upstream))
         return upstream
 
 
@@ -146,7 +146,7 @@ class Stage:
         options = replace(connections._options, reader=ResponseReader(LIMITS), limits=LIMITS)
         proxy.service.connections[endpoint] = _Ready(endpoint.instance, options)
         self.downstream = Downstream(proxy.listener)
-        self.client = Wire(self.downstream)
+        self.client = Wire(cast("asyncio.Protocol", self.downstream))
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +165,7 @@ class Stage:
     @property
     def exchange(self) -> Exchange | None:
         """The exchange under way."""
-        return self.downstream._exchange
+        return cast("Exchange | None", self.downstream._exchange)  # nobody has to be admitted
 
     @property
     def instance(self) -> Wire:

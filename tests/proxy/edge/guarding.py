@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.edge.edge import Edge
 from proxy.edge.forward_auth import ForwardAuth
 from proxy.edge.guard import Guard
+from proxy.http.forwarding import Origin
 from proxy.http.heads import RequestHead
 from proxy.routes import Route
 from tests.proxy.http.scripted import proxying
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tests.proxy.http.scripted import Proxy
 
 
-class From:
+class From(Origin):
     """Stands in for the connection that a request came on."""
 
     def __init__(self, address: str) -> None:
@@ -49,6 +50,7 @@ def asking(
     """Run a proxy whose one route asks its own service, at /check, whether a request may pass."""
 
     def routes(terms: Terms) -> list[Route[Terms]]:
+        assert terms.service is not None
         forward = ForwardAuth(
             {"auth": terms.service}, "auth", path="/check", patience=patience, headers=headers, copied=copied,
             fail_open=fail_open,

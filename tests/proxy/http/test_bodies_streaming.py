@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.http.exchange import Exchange
 from tests.proxy.http.moving import in_chunks, unchunked
 from tests.proxy.http.scripted import OK, OK_SENT, Proxy, fill, proxying, turns, until
 
@@ -96,7 +97,7 @@ def buffered(proxy: Proxy) -> int:
     """How many bytes wait in this process, on both sides of the only exchange."""
     [downstream] = proxy.listener._clients
     exchange = downstream._exchange
-    assert exchange is not None
+    assert isinstance(exchange, Exchange)
     upstream = exchange.upstream
     assert upstream is not None
     waiting = downstream.transport.get_write_buffer_size() + upstream.transport.get_write_buffer_size()
@@ -153,7 +154,7 @@ async def test_while_connecting_no_body_is_read() -> None:
         await until(lambda: proxy.traffic.in_flight)
         [downstream] = proxy.listener._clients
         assert await fill(client, b"x" * 50 * MIB, lambda: not reads(downstream)) < 50 * MIB
-        assert downstream._exchange is not None
+        assert isinstance(downstream._exchange, Exchange)
         assert len(downstream._exchange._pending) < BOUND
         client.close()
         proxy.listener.abort()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.http.exchange import Exchange
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryBudget, RetryPolicy
 from proxy.http.terms import Timeouts
@@ -293,7 +294,7 @@ async def test_an_endpoint_that_is_full_is_not_asked_as_the_second() -> None:
         for peer in peers:
             await peer.gets(GET_SENT)
         exchanges = [one._exchange for one in proxy.listener._clients]
-        await until(lambda: all(exchange is not None and exchange._timer is None for exchange in exchanges))
+        await until(lambda: all(isinstance(exchange, Exchange) and exchange._timer is None for exchange in exchanges))
         assert (proxy.traffic.hedges, proxy.service.budget._spent) == (0, 0)
         for peer in peers:
             await peer.send(OK)
@@ -349,7 +350,7 @@ async def test_a_full_service_sends_no_second() -> None:
         _, first = await asked(proxy)
         await first.gets(GET_SENT)
         [exchange] = [one._exchange for one in proxy.listener._clients]
-        await until(lambda: exchange is not None and exchange._timer is None)
+        await until(lambda: isinstance(exchange, Exchange) and exchange._timer is None)
         assert (proxy.traffic.hedges, proxy.service.budget._spent) == (0, 0)
         await first.send(OK)
         await client.gets(OK_SENT)

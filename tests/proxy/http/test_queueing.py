@@ -11,6 +11,7 @@ import pytest
 
 from balancers.health import Thresholds
 from discovery.instance import Instance, Snapshot
+from proxy.http.exchange import Exchange
 from proxy.http.places import PlaceLimits
 from proxy.http.retries import RetryPolicy
 from proxy.http.terms import Timeouts
@@ -211,7 +212,7 @@ async def test_the_body_of_one_who_waits_is_read_in_bounds_and_arrives_whole(chu
         [waiting] = [one for one in proxy.listener._clients if one.paused]
         taken = await fill(second, body, lambda: waiting.paused)
         exchange = waiting._exchange
-        assert exchange is not None
+        assert isinstance(exchange, Exchange)
         assert len(exchange._pending) + len(waiting._ahead) < 400_000
         instance = await proxy.instance.accept()
         await instance.gets(GET_SENT)

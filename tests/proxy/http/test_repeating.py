@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from proxy.http.connections import Connections
+from proxy.http.exchange import Exchange
 from proxy.http.retries import RetryBudget, RetryPolicy
 from proxy.http.terms import Timeouts
 from tests.proxy.http.scripted import GET, GET_SENT, OK, OK_SENT, Peer, Proxy, proxying, until
-
-if TYPE_CHECKING:
-    from proxy.http.exchange import Exchange
 
 TIMES = Timeouts(response_head=40.0, body_idle=30.0)
 BAD = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
@@ -36,7 +34,7 @@ async def asked(proxy: Proxy) -> tuple[int, Peer]:
 
 def under_way(proxy: Proxy) -> Exchange:
     """The only exchange."""
-    [exchange] = [client._exchange for client in proxy.listener._clients if client._exchange is not None]
+    [exchange] = [client._exchange for client in proxy.listener._clients if isinstance(client._exchange, Exchange)]
     return exchange
 
 

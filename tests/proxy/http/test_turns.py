@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.http.bodies import ChunkedBody
-from proxy.http.buffers import SIZE
+from proxy.http.buffers import SIZE, Bounded
 from proxy.http.upstream import Upstream
 from proxy.http.websocket import Frames
 from proxy.routes import Route
@@ -31,14 +30,14 @@ WHOLE_BUFFER = 256 * 1024  # bytes that uvloop hands out at most of what is not 
 
 
 class Work:
-    """Counts the bytes that a method is given."""
+    """Counts the bytes that a method is given, or whose number it is given."""
 
     def __init__(self, patch: pytest.MonkeyPatch, owner: type, method: str) -> None:
         self.bytes = 0
         work: Callable[..., Any] = getattr(owner, method)
 
-        def counted(subject: object, data: bytes, **options: Any) -> Any:
-            self.bytes += len(data)
+        def counted(subject: object, data: bytes | int, **options: Any) -> Any:
+            self.bytes += data if isinstance(data, int) else len(data)
             return work(subject, data, **options)
 
         patch.setattr(owner, method, counted)
@@ -99,7 +98,7 @@ async def statuses(client: Peer, count: int) -> set[int]:
 
 
 async def test_a_client_whose_chunks_are_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = Work(monkeypatch, ChunkedBody, "feed")
+    work = Work(monkeypatch, Bounded, "buffer_updated")
     async with proxying() as proxy:
         client, instance = await proxy.asking(POST)
         await instance.through()
@@ -113,7 +112,7 @@ async def test_a_client_whose_chunks_are_tiny(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_an_instance_whose_chunks_are_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = Work(monkeypatch, ChunkedBody, "feed")
+    work = Work(monkeypatch, Bounded, "buffer_updated")
     async with proxying() as proxy:
         client, instance = await proxy.asking()
         await instance.through()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.http.exchange import Exchange
 from proxy.listener import Listener
 from tests.proxy.http.moving import in_chunks, unchunked
 from tests.proxy.http.scripted import OK, fill, until
@@ -52,7 +53,7 @@ def buffered(world: Through) -> int:
     """How many bytes of the only exchange wait in this process, those that TLS has not written yet among them."""
     downstream, upstream = ends_of(world)
     waiting = downstream.transport.get_write_buffer_size() + upstream.transport.get_write_buffer_size()
-    assert downstream._exchange is not None
+    assert isinstance(downstream._exchange, Exchange)
     return waiting + len(downstream._ahead) + len(downstream._exchange._pending)
 
 
