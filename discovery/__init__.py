@@ -34,7 +34,8 @@ engine/         Docker's API, which these two share
 
 embedded/       a registry of our own for when there is no other: Consul's HTTP API for services, kept in SQLite
 check           try once whether an address answers: for the embedded registry's checks and for our probes;
-                body_match says what an answer must hold, grpc_health asks by gRPC's protocol for that
+                answer reads what comes back by HTTP, body_match says what it must hold, grpc_health asks by gRPC's
+                protocol for that
 endings         how connections end that are left in the middle of an answer
 
 A registry of your own needs `watch` and nothing else. It does not retry, and remembers nothing between watches: it

@@ -9,11 +9,8 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import aiohttp
-from yarl import URL
-
 from discovery import body_match
-from discovery.dialing import DialConnector
+from discovery.answer import Answer, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +21,7 @@ if TYPE_CHECKING:
 # What speaks against this machine, not against the address: no descriptors, no memory.
 OURS = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 BODY_SHOWN = 200  # bytes of a failing answer's body that are kept for people to read
+_PIECE = 16 * 1024  # bytes that are read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,9 @@ async def tcp(dial: Dial, timeout: float) -> Outcome:
 
 
 async def http(
-    session: aiohttp.ClientSession,
-    url: str,
+    dial: Dial,
+    authority: str,
+    target: str,
     timeout: float,
     expected: Callable[[int], bool],
     *,
@@ -61,38 +60,76 @@ async def http(
     headers: Mapping[str, str] | None = None,
     body: BodyMatch | None = None,
 ) -> Outcome:
-    """Pass when `url` answers within `timeout` seconds with a status for which `expected` is true, and such a `body`.
+    """Pass when `target` is answered within `timeout` seconds with an `expected` status, and such a `body`.
 
-    Redirects are answers, not followed: what they lead to is another instance's business.
+    `authority` is the Host, unless `headers` name another. Each try connects anew. Redirects are answers, not followed:
+    what they lead to is another instance's business.
     """
+    answer = Answer(bodiless=method == "HEAD")
     try:
-        async with (
-            asyncio.timeout(timeout),
-            session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False) as response,
-        ):
-            answer = f"HTTP {response.status}"
-            if not expected(response.status):
-                return Outcome(False, _with_words(answer, await response.content.read(BODY_SHOWN)))
-            if body is None:
-                return Outcome(True, answer)
-            read = await _beginning(response.content, body_match.MOST)
-            if body(read):
-                return Outcome(True, answer)
-            return Outcome(False, _with_words(f"{answer}, and its body lacks {body}", read[:BODY_SHOWN]))
+        request = _request(method, target, authority, headers or {})
+        async with asyncio.timeout(timeout):
+            reader, writer = await dial.streams()
+            try:
+                writer.write(request)
+                return await _answered(reader, answer, expected, body)
+            except ConnectionError as error:
+                return Outcome(False, f"the connection broke before the answer was whole: {error}")
+            finally:
+                writer.close()
     except TimeoutError:
         return Outcome(False, f"no answer within {timeout:g} s")
-    except aiohttp.ClientConnectorError as error:
-        return unconnected(error.os_error)
-    except (aiohttp.ClientError, ValueError) as error:
-        return Outcome(False, f"{type(error).__name__}: {error}")
+    except MalformedError as error:
+        return Outcome(False, f"a malformed answer: {error}")
+    except (OSError, UnicodeError) as error:
+        return unconnected(error)
+    except ValueError as error:
+        return Outcome(False, str(error))
 
 
-async def _beginning(content: aiohttp.StreamReader, most: int) -> bytes:
-    """Read a body up to its end, or so many bytes of it."""
-    read = b""
-    while len(read) < most and (piece := await content.read(most - len(read))):
-        read += piece
-    return read
+async def _answered(
+    reader: asyncio.StreamReader, answer: Answer, expected: Callable[[int], bool], body: BodyMatch | None
+) -> Outcome:
+    """Read as much of an answer as it takes to judge it."""
+    if not await _read(reader, lambda: bool(answer.status), answer):
+        return Outcome(False, "the connection was closed before it answered")
+    text, passes = f"HTTP {answer.status}", expected(answer.status)
+    if passes and body is None:
+        return Outcome(True, text)
+    most = body_match.MOST if passes else BODY_SHOWN
+    if not await _read(reader, lambda: answer.whole or len(answer.content) >= most, answer):
+        return Outcome(False, f"{text}, and the connection was closed before the answer was whole")
+    content = bytes(answer.content[:most])
+    if body is None or not passes:
+        return Outcome(False, _with_words(text, content))
+    if body(content):
+        return Outcome(True, text)
+    return Outcome(False, _with_words(f"{text}, and its body lacks {body}", content[:BODY_SHOWN]))
+
+
+async def _read(reader: asyncio.StreamReader, enough: Callable[[], bool], answer: Answer) -> bool:
+    """Read until there is enough of an answer; false when the connection ends before. Raises MalformedError."""
+    while not enough():
+        data = await reader.read(_PIECE)
+        if not data:
+            return answer.ended() and enough()
+        answer.received(data)
+    return True
+
+
+def _request(method: str, target: str, authority: str, headers: Mapping[str, str]) -> bytes:
+    """Write a request without a body. Raises ValueError for what would be more than one line of it."""
+    ours = {"Host": authority, "Accept": "*/*", "Connection": "close"}
+    if method == "POST":
+        ours["Content-Length"] = "0"
+    theirs = {name.lower() for name in headers}
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in ours.items() if name.lower() not in theirs]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    for line in lines:
+        if any(character in line for character in "\r\n\0"):
+            raise ValueError(f"a line of the request would be broken: {line!r}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def _with_words(text: str, body: bytes) -> str:
@@ -107,20 +144,3 @@ def unconnected(error: OSError | UnicodeError) -> Outcome:
     # asyncio puts its own words, with the address in them, where the system's should be.
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
     return Outcome(False, f"connection failed: {reason}", error.errno in OURS)
-
-
-def open_session(dial: Dial | None = None) -> aiohttp.ClientSession:
-    """Make a session fit for checks: each try connects anew, and nothing of one answer colours the next.
-
-    With a `dial` all of them lead there, whatever their URL says.
-    """
-    return aiohttp.ClientSession(
-        connector=DialConnector(dial)
-        if dial is not None
-        else aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=10),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=None),
-        max_line_size=8190,
-        max_field_size=8190,
-    )

@@ -6,13 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
-import aiohttp
-
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
-
-    from aiohttp.client_proto import ResponseHandler
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -33,11 +29,6 @@ class Dial:
     tls: ssl.SSLContext | None = None
     server_name: str = ""
     first: bytes = b""
-
-    @property
-    def is_plain(self) -> bool:
-        """True for TCP and nothing else."""
-        return not self.path and self.tls is None and not self.first
 
     async def connect(self, make: Callable[[], P]) -> tuple[asyncio.Transport, P]:
         """Connect, and have the protocol that `make` makes speak; the handshake of TLS is over by then.
@@ -91,21 +82,6 @@ class Dial:
         secured.set_protocol(protocol)
         protocol.connection_made(secured)
         return secured, protocol
-
-
-class DialConnector(aiohttp.BaseConnector):
-    """Connects aiohttp's client by a Dial, whatever the URL says: for what its own connectors do not do."""
-
-    def __init__(self, dial: Dial) -> None:
-        super().__init__(force_close=True, limit=0)
-        self._dial = dial
-
-    async def _create_connection(self, req: object, traces: object, timeout: object) -> ResponseHandler:
-        try:
-            _, protocol = await self._dial.connect(self._factory)
-        except UnicodeError as error:
-            raise OSError(str(error)) from error
-        return protocol
 
 
 class _Waiting(asyncio.Protocol):

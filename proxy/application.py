@@ -10,7 +10,6 @@ import socket
 from typing import TYPE_CHECKING
 
 from proxy import build_info
-from proxy.admin import Admin
 from proxy.assemble.acme import make_renewals
 from proxy.assemble.services import state_folder
 from proxy.config_file import Loaded
@@ -21,21 +20,24 @@ from proxy.reloading import Reloader
 from proxy.serving import CLOSING, Serving
 from proxy.sockets import BindError, change_mode, listen
 from proxy.systemd import ActivationError, Notifier, shared_out
-from proxy.takeover.offer import Offer
 from proxy.takeover.places import Place, socket_path
 from proxy.workers.control import RelayedNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from config import service as keys
     from config.model import Config
+    from config.units import Bind
+    from proxy.admin import Admin
     from proxy.config_file import ConfigFile
     from proxy.http.heads import ResponseReader
     from proxy.listener import Listener
     from proxy.reload import Plan
     from proxy.service import Service
     from proxy.takeover.claim import Claim
+    from proxy.takeover.offer import Offer
     from proxy.tcp.listener import TcpListener
     from proxy.tls.acme.renewals import Renewals
     from proxy.tls.instances import InstanceTls
@@ -68,7 +70,7 @@ class Application(Serving):
         self.reloader = Reloader(self, file, loaded)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
         self.successor = 0  # the process that has taken our place
-        self.offer = Offer(self, path) if (path := socket_path(config)) else None
+        self.offer = _offer(self, path) if (path := socket_path(config)) else None
         self.claim = claim
         self._sockets = sockets  # that systemd listens on for us
         self._given: list[tuple[Sequence[socket.socket], bool]] = []  # what each listener begins to accept on
@@ -78,7 +80,7 @@ class Application(Serving):
         self._watches: dict[str, list[asyncio.Task[None]]] = {}  # by service
         self.registry = OwnRegistry(config.registry) if config.registry else None
         self._writing: asyncio.Task[None] | None = None
-        self._admin = Admin(self, config.admin.bind) if config.admin else None
+        self._admin = _admin(self, config.admin.bind) if config.admin else None
 
     async def start(self) -> None:
         """Bind and begin. Raises BindError, and TakeoverError when the process that runs already goes on instead."""
@@ -409,3 +411,18 @@ class Application(Serving):
         super().sweep(now)
         if self.offer is not None:
             self.offer.sweep()
+
+
+# What brings libraries along that not everybody wants is loaded when it is wanted: see tests/proxy/test_loading.py.
+
+
+def _admin(application: Application, bind: Bind) -> Admin:
+    from proxy.admin import Admin
+
+    return Admin(application, bind)
+
+
+def _offer(application: Application, path: Path) -> Offer:
+    from proxy.takeover.offer import Offer
+
+    return Offer(application, path)

@@ -8,41 +8,30 @@ from __future__ import annotations
 import gc
 import json
 import signal
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from compiled import loading
-from config.schema import schema as config_schema
 from config.takeover import Takeover
 from config.units import Bind, parse_bind
-from proxy import demo as demonstration
 from proxy import logs
 from proxy.application import Application
 from proxy.assemble.files import check_files
 from proxy.build_info import build_info
-from proxy.commands.discover import discover
-from proxy.commands.drain import drain
-from proxy.commands.register import register
-from proxy.commands.reload import reload
 from proxy.commands.running import FILE, config_of, load_config, read_config, run_to_end
-from proxy.commands.services import services
-from proxy.commands.split import split
 from proxy.config_file import ConfigFile
 from proxy.descriptors import raise_file_limit
-from proxy.registry_command import serve_registry
-from proxy.simulate.command import simulate_command
 from proxy.sockets import BindError
 from proxy.systemd import ActivationError, activated
-from proxy.takeover.background import into_background
-from proxy.takeover.claim import Claim
 from proxy.takeover.places import socket_path
-from proxy.workers.running import run_with_workers, workers_of
 
 if TYPE_CHECKING:
     from config.model import Config
     from proxy.config_file import Loaded
+    from proxy.takeover.claim import Claim
 
 
 class _BindType(click.ParamType[Bind]):
@@ -57,7 +46,33 @@ class _BindType(click.ParamType[Bind]):
             self.fail(str(error), param, ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# The commands that have a file of their own, and where each is found.
+_ELSEWHERE = {
+    "discover": "proxy.commands.discover:discover",
+    "drain": "proxy.commands.drain:drain",
+    "register": "proxy.commands.register:register",
+    "reload": "proxy.commands.reload:reload",
+    "services": "proxy.commands.services:services",
+    "simulate": "proxy.simulate.command:simulate_command",
+    "split": "proxy.commands.split:split",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's file when the command is run, or shown in the list of all: most bring libraries along."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _ELSEWHERE[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Pointsman: an HTTP load balancer that follows live service registries."""
 
@@ -104,11 +119,16 @@ def run(
     if background:
         if claim is None:
             raise click.UsageError("--background goes with --takeover")
+        from proxy.takeover.background import into_background
+
         claim.on_success = into_background()
-    count = workers_of(config.workers)
-    if count == 1:
-        run_to_end(_serve(config, *read, claim))
-    run_with_workers(count, config, *read, claim)
+    if config.workers != 1:
+        from proxy.workers.running import run_with_workers, workers_of
+
+        count = workers_of(config.workers)
+        if count > 1:
+            run_with_workers(count, config, *read, claim)
+    run_to_end(_serve(config, *read, claim))
 
 
 def claim_of(config: Config, path: str) -> Claim:
@@ -116,6 +136,8 @@ def claim_of(config: Config, path: str) -> Claim:
     found = Path(path).absolute() if path else socket_path(config)
     if found is None:
         raise click.UsageError("--takeover needs the key takeover in the file, or the socket of the process that runs")
+    from proxy.takeover.claim import Claim
+
     return Claim(found, config.takeover.timeout if config.takeover else Takeover().timeout)
 
 
@@ -133,6 +155,8 @@ def validate(file: Path) -> None:
 @main.command()
 def schema() -> None:
     """Print the JSON schema of the configuration file."""
+    from config.schema import schema as config_schema
+
     click.echo(json.dumps(config_schema(), indent=2))
 
 
@@ -151,6 +175,8 @@ def registry(bind: Bind, data_dir: Path) -> None:
     """Run the embedded registry by itself."""
     if bind.path:
         raise click.UsageError("--bind must be host:port: Consul's clients do not know unix sockets")
+    from proxy.registry_command import serve_registry
+
     logs.set_up("info", "text")
     run_to_end(serve_registry(bind, data_dir))
 
@@ -164,8 +190,10 @@ def demo(listen: Bind, admin: Bind, bind: Bind) -> None:
     for name, address in (("--listen", listen), ("--admin", admin), ("--registry", bind)):
         if not (address.host and address.port):
             raise click.UsageError(f"{name} must be host:port with a port of its own, as in 127.0.0.1:8080")
+    from proxy.demo import show
+
     logs.set_up("info", "text")
-    run_to_end(demonstration.show(listen, admin, bind))
+    run_to_end(show(listen, admin, bind))
 
 
 @main.command()
@@ -173,10 +201,6 @@ def version() -> None:
     """Print the version, and whether the data path is compiled, or why not."""
     build = build_info()
     click.echo(f"pointsman {build['version']} (Python {build['python']}), {loading.outcome}")
-
-
-for command in (register, services, discover, drain, reload, split, simulate_command):
-    main.add_command(command)
 
 
 async def _serve(config: Config, file: ConfigFile | None, loaded: Loaded | None, claim: Claim | None) -> int:

@@ -7,7 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from discovery.embedded.server import RegistryServer
 from discovery.registry import RegistryError
 from proxy.sockets import BindError
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from config.model import EmbeddedRegistry
     from discovery.embedded.catalog import Times
+    from discovery.embedded.server import RegistryServer
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class OwnRegistry:
 
     async def start(self, bound: socket.socket | None = None, times: Times | None = None) -> None:
         """Answer, on a socket that listens already or on its own. Raises BindError and RegistryError."""
+        from discovery.embedded.server import RegistryServer  # and with it sqlite and aiohttp's server
+
         wanted = self._wanted
         server = RegistryServer(wanted.bind.host, wanted.bind.port, wanted.data_dir, bound=bound, times=times)
         try:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
-    import aiohttp
-
     from balancers.endpoint import Endpoint
     from balancers.pool import Change, Pool
     from discovery.body_match import BodyMatch
@@ -67,7 +65,6 @@ class Prober:
         self._running: dict[Endpoint, asyncio.Task[None]] = {}
         self._asleep: dict[Endpoint, _Sleep] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE)
-        self._session: aiohttp.ClientSession | None = None
         self._headers = _headers(options)
 
     def follow(self, change: Change, pool: Pool) -> None:
@@ -107,8 +104,6 @@ class Prober:
         """Probe nobody any more, and wait until what was under way has ended."""
         self.close()
         await self._tasks.stop()
-        if self._session is not None:
-            await self._session.close()
 
     async def _probe(self, endpoint: Endpoint, pool: Pool) -> None:
         while True:
@@ -152,19 +147,10 @@ class Prober:
             return await grpc_health.check(dial, options.grpc, options.timeout, options.host or authority)
         if not options.path:
             return await check.tcp(dial, options.timeout)
-        url = f"http://{authority}{options.path}"
-        if not dial.is_plain:
-            async with check.open_session(dial) as session:
-                return await self._ask(session, url)
-        if self._session is None:
-            self._session = check.open_session()
-        return await self._ask(self._session, url)
-
-    async def _ask(self, session: aiohttp.ClientSession, url: str) -> check.Outcome:
-        options = self._options
         return await check.http(
-            session,
-            url,
+            dial,
+            authority,
+            options.path,
             options.timeout,
             options.expects,
             method=options.method,

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from yarl import URL
-
 from config.registries.zookeeper import LONGEST_SESSION
 from discovery.here import address_towards, is_loopback
 from discovery.registration import LEAVING
@@ -124,6 +122,8 @@ def _zookeeper(wanted: Register, keys: ZooKeeperNode) -> Target:
 
 
 def _places(*urls: str) -> tuple[tuple[str, int], ...]:
+    from yarl import URL
+
     parsed = map(URL, urls)
     return tuple((url.host or "", url.port or 0) for url in parsed)
 

@@ -129,16 +129,12 @@ def _check(wanted: Register, port: int) -> Callable[[], Awaitable[check.Outcome]
     probe = wanted.probe
     loopback = "::1" if ":" in (wanted.address or "") else "127.0.0.1"
     host, port = probe.address or loopback, probe.port or port
+    dial = Dial(host, port)
     if not probe.http:
-        return functools.partial(check.tcp, Dial(host, port), probe.timeout)
-    headers = {"User-Agent": "pointsman-probe"} | ({"Host": probe.host} if probe.host else {})
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{probe.http}"
-
-    async def ask() -> check.Outcome:
-        async with check.open_session() as session:
-            return await check.http(session, url, probe.timeout, probe.expects, headers=headers)
-
-    return ask
+        return functools.partial(check.tcp, dial, probe.timeout)
+    authority = probe.host or f"{f'[{host}]' if ':' in host else host}:{port}"
+    headers = {"User-Agent": "pointsman-probe"}
+    return functools.partial(check.http, dial, authority, probe.http, probe.timeout, probe.expects, headers=headers)
 
 
 async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from config.discovery import OWN
 from config.frozen import thaw
 from discovery import own
-from discovery.consul import ConsulCatalog, ConsulRegistry, Datacenters
-from discovery.file import FileRegistry
 from discovery.instance import Instance
 from discovery.login import BasicLogin
 from discovery.static import StaticRegistry
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from config.registries.static import StaticInstance
     from config.registries.swarm import Swarm
     from config.registries.zookeeper import ZooKeeper
+    from discovery.consul import ConsulCatalog, ConsulRegistry
     from discovery.engine.client import Engine
     from discovery.registry import Registry
 
@@ -54,6 +53,8 @@ def make(service: str, source: Discovery) -> Watched:
 
 def make_catalog(wanted: Catalog) -> tuple[ConsulCatalog, Registry]:
     """Make a catalog's list of services, and the registry in which they are watched."""
+    from discovery.consul import ConsulCatalog, ConsulRegistry
+
     consul = wanted.consul
     token = _secret(consul.token) or None
     listing = ConsulCatalog(
@@ -93,10 +94,14 @@ def _static(service: str, wanted: tuple[StaticInstance, ...]) -> Watched:
 
 
 def _file(service: str, wanted: Path) -> Watched:
+    from discovery.file import FileRegistry
+
     return FileRegistry(wanted), service
 
 
 def _consul(service: str, wanted: Consul) -> Watched:
+    from discovery.consul import ConsulRegistry, Datacenters
+
     def registry(datacenter: str) -> ConsulRegistry:
         return ConsulRegistry(
             wanted.address,

@@ -17,9 +17,27 @@ tags            what an instance's tags say of routes: fabio_tags and traefik_ta
 destinations    from the instances of a service and their wishes to routes and the instances that they lead to
 """
 
-from discovery.consul.catalog import ConsulCatalog
-from discovery.consul.datacenters import Datacenters
-from discovery.consul.registrar import ConsulRegistrar
-from discovery.consul.registry import ConsulRegistry
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from discovery.consul.catalog import ConsulCatalog
+    from discovery.consul.datacenters import Datacenters
+    from discovery.consul.registrar import ConsulRegistrar
+    from discovery.consul.registry import ConsulRegistry
 
 __all__ = ["ConsulCatalog", "ConsulRegistrar", "ConsulRegistry", "Datacenters"]
+
+_WHERE = {
+    "ConsulCatalog": "catalog",
+    "ConsulRegistrar": "registrar",
+    "ConsulRegistry": "registry",
+    "Datacenters": "datacenters",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Consul's client takes 6 MiB, and of what is here everybody wants `destinations`, which need no client.
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import random
+import ssl
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from discovery import check as probe
 from discovery.dialing import Dial
@@ -13,8 +16,6 @@ from discovery.embedded.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-
-    import aiohttp
 
     from discovery.embedded.catalog import Check
     from discovery.embedded.definition import CheckDefinition, Status
@@ -46,7 +47,7 @@ class Probing:
     def __init__(self, found: Callable[[str, CheckDefinition, Status, str], Awaitable[None]]) -> None:
         self._found = found
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
-        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None  # to those that are asked by https
         self._tasks: dict[str, tuple[CheckDefinition, asyncio.Task[None]]] = {}
 
     def follow(self, changed: Iterable[tuple[str, Check | None]]) -> None:
@@ -69,8 +70,6 @@ class Probing:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
 
     async def _repeat(self, check_id: str, definition: CheckDefinition) -> None:
         streak = Streak(definition)
@@ -96,21 +95,32 @@ class Probing:
             host, _, port = definition.tcp.rpartition(":")
             outcome = await probe.tcp(Dial(host.strip("[]"), int(port)), timeout)
             return ("passing" if outcome.passed else "critical"), outcome.detail
-        if self._session is None:
-            self._session = probe.open_session()
         answered = []
 
         def expected(status: int) -> bool:
             answered.append(status)
             return 200 <= status <= 299
 
+        headers = {name: ", ".join(values) for name, values in definition.header.items()}
+        try:
+            url = urlsplit(definition.http)
+            host, secure = url.hostname or "", url.scheme == "https"
+            if secure and self._tls is None:
+                self._tls = await asyncio.to_thread(ssl.create_default_context)
+            dial = Dial(host, url.port or (443 if secure else 80), tls=self._tls if secure else None, server_name=host)
+        except ValueError as error:
+            return "critical", f"{definition.http}: {error}"
+        user, _, authority = url.netloc.rpartition("@")
+        if user and not any(name.lower() == "authorization" for name in headers):
+            headers["Authorization"] = f"Basic {base64.b64encode(unquote(user).encode()).decode()}"
         outcome = await probe.http(
-            self._session,
-            definition.http,
+            dial,
+            authority,
+            (url.path or "/") + (f"?{url.query}" if url.query else ""),
             timeout,
             expected,
             method=definition.method.upper() or "GET",
-            headers={name: ", ".join(values) for name, values in definition.header.items()},
+            headers=headers,
         )
         if outcome.passed:
             return "passing", outcome.detail

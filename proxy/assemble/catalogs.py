@@ -6,7 +6,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from discovery.consul.tags import read_tags
 from discovery.keeper import Keeper
 from proxy import registries
 from proxy.assemble.listeners import names_of
@@ -123,6 +122,8 @@ def maker_of(
 def _catalog(
     wanted: keys.Catalog, config: keys.Config, changed: Callable[[], None], journal: Journal, make_service: MakesService
 ) -> Catalog:
+    from discovery.consul.tags import read_tags  # and with it Consul's client, for those who have a catalog
+
     listing, registry = registries.make_catalog(wanted)
     tls = catalog_tls(wanted)
 

@@ -5,21 +5,59 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LARGE = ("acme", "bcrypt", "cryptography", "josepy", "kazoo", "passlib", "h2")
-PROGRAM = """
+LARGE = {
+    "acme", "aiohttp", "bcrypt", "consul", "cryptography", "h2", "josepy", "kazoo", "passlib", "prometheus_client",
+    "requests", "sqlite3", "watchfiles",
+}  # fmt: skip
+LOADED = "print(*sorted(sys.modules))"
+CONFIGURED = f"""
 import sys
 from config.load import parse
 from proxy.application import Application
-Application(parse(sys.argv[1], name="t", folder=None, environ={}))
-print(*sorted({name.partition(".")[0] for name in sys.modules}))
+Application(parse(sys.argv[1], name="t", folder=None, environ={{}}))
+{LOADED}
 """
 PLAIN = """
 listeners: [{bind: "127.0.0.1:0"}]
 routes: [{service: web}]
-services: {web: {discovery: {static: ["127.0.0.1:9"]}, tls: {}}}
+services: {web: {discovery: {static: ["127.0.0.1:9"]}, health: {probe: {http: /}}, tls: {}}}
+"""
+DATA_PATH = f"""
+import sys
+import proxy.assemble.listeners, proxy.assemble.routes, proxy.listener, proxy.service, proxy.tcp.listener
+{LOADED}
 """
 
 
+def loaded(program: str, *arguments: str) -> set[str]:
+    """The modules that a program of its own has loaded."""
+    ran = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=True, text=True)
+    return set(ran.stdout.split())
+
+
 def test_a_plain_configuration_loads_no_library_that_only_others_need() -> None:
-    ran = subprocess.run([sys.executable, "-c", PROGRAM, PLAIN], capture_output=True, check=True, text=True)
-    assert not set(ran.stdout.split()) & set(LARGE)
+    assert not loaded(CONFIGURED, PLAIN) & LARGE
+
+
+def test_the_admin_address_loads_what_it_needs() -> None:
+    assert loaded(CONFIGURED, f'{PLAIN}admin: {{bind: "127.0.0.1:0"}}') & LARGE == {"aiohttp", "prometheus_client"}
+
+
+def test_the_data_path_loads_no_registries_and_no_command_line() -> None:
+    modules = loaded(DATA_PATH)
+    assert not modules & {*LARGE, "click", "yaml"}
+    assert not {
+        name for name in modules if name.startswith(("discovery.consul.reg", "discovery.static", "discovery.file"))
+    }
+    assert not modules & {
+        "discovery.keeper",
+        "proxy.admin",
+        "proxy.metrics",
+        "proxy.registries",
+        "proxy.takeover.offer",
+    }
+
+
+def test_the_command_line_loads_other_commands_when_they_are_run() -> None:
+    modules = loaded(f"import sys, proxy.cli; {LOADED}")
+    assert not modules & {*LARGE, "proxy.commands.register", "proxy.demo", "proxy.simulate"}
