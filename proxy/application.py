@@ -21,7 +21,6 @@ from proxy.serving import CLOSING, Serving
 from proxy.sockets import BindError, change_mode, listen
 from proxy.systemd import ActivationError, Notifier, shared_out
 from proxy.takeover.places import Place, socket_path
-from proxy.workers.control import RelayedNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +65,7 @@ class Application(Serving):
     ) -> None:
         self.workers = workers
         super().__init__(config, Journal(), state_folder(config))
-        self.notifier = Notifier() if workers is None else RelayedNotifier(workers.link)
+        self.notifier = Notifier() if workers is None else workers.notifier()
         self.reloader = Reloader(self, file, loaded)
         self.registrations = Registrations(config.registered, self.journal, self._own_port)
         self.successor = 0  # the process that has taken our place

@@ -118,6 +118,10 @@ class Workers:
         self._came_up = heritage is not None  # all of them have, once
         self._draining = False
 
+    def notifier(self) -> Notifier:
+        """Return who tells systemd."""
+        return RelayedNotifier(self.link)
+
     def begin_with(self, application: Application) -> None:
         """Listen to the supervisor."""
         self._application = application
