@@ -15,6 +15,7 @@ from tests.proxy.running import instance, running, until
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pytest
@@ -50,9 +51,9 @@ async def test_it_is_not_ready_before_every_service_has_its_first_snapshot(tmp_p
 async def test_it_is_not_ready_before_its_listeners_accept_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     may_bind = threading.Event()
 
-    def late(bind: Bind, mode: int | None) -> list[socket.socket]:
+    def late(bind: Bind, mode: int | None, beside: Sequence[socket.socket]) -> list[socket.socket]:
         assert may_bind.wait(20)
-        return sockets.listen(bind, mode)
+        return sockets.listen(bind, mode, beside)
 
     async def readiness(pointsman: Application) -> tuple[int, Any]:
         url = f"http://127.0.0.1:{pointsman.admin_port}/readyz"
