@@ -371,7 +371,8 @@ class Workers:
 
     def _left_alone(self, why: str) -> None:
         _log.error("the supervisor has gone: %s", why)
-        self._app.end()
+        if not self._app.ending:  # asked once more it would end at once
+            self._app.end()
 
     def _from_supervisor(self, message: object, sockets: list[socket.socket]) -> None:
         if isinstance(message, Started):

@@ -171,7 +171,7 @@ class Supervisor:
 
     def _tell(self, message: object, *sockets: socket.socket) -> bool:
         """Tell the control process; return whether that can have heard it."""
-        if self._control.ours is None:
+        if not self._control.pid or self._control.ours is None:
             return False
         try:
             send_now(self._control.ours, message, sockets)
@@ -216,25 +216,28 @@ class Supervisor:
                 self._notifier.send(text)
 
     def _reap(self) -> None:
+        ended: list[tuple[_Child, int, int]] = []
         for child in (self._control, *self._workers):
             if child.pid:
                 pid, status = os.waitpid(child.pid, os.WNOHANG)
                 if pid:
-                    self._ended(child, os.waitstatus_to_exitcode(status))
+                    child.pid = 0  # from here on it may be somebody else's
+                    ended.append((child, pid, os.waitstatus_to_exitcode(status)))
+        if ended:
+            # Whether they were to end was said before they did, and the last words of the control process count.
+            while self._read():
+                pass
+        for child, pid, status in ended:
+            child.hang_up()
+            why = f"was ended by {_signal(-status)}" if status < 0 else f"ended with status {status}"
+            if child is self._control:
+                self._control_ended(pid, status, why)
+            else:
+                self._worker_ended(child, pid, status, why)
 
-    def _ended(self, child: _Child, status: int) -> None:
-        why = f"was ended by {_signal(-status)}" if status < 0 else f"ended with status {status}"
-        if child is self._control:
-            self._control_ended(status, why)
-        else:
-            self._worker_ended(child, status, why)
-
-    def _control_ended(self, status: int, why: str) -> None:
-        while self._read():  # its last words count
-            pass
+    def _control_ended(self, pid: int, status: int, why: str) -> None:
         child = self._control
-        pid, child.pid, self._inbox = child.pid, 0, None
-        child.hang_up()
+        self._inbox = None
         # One that was to end has done so, if not by a signal; and where two die of being told to, a third would too.
         ended_as_asked = bool(self._ends) and (status >= 0 or child.since > self._asked_to_end)
         if self._ending or ended_as_asked or not self._begun:
@@ -249,9 +252,7 @@ class Supervisor:
         pause = 0.0 if self._ends else child.next_pause(time.monotonic())
         self._replace(child, pid, why, pause)
 
-    def _worker_ended(self, child: _Child, status: int, why: str) -> None:
-        pid, child.pid = child.pid, 0
-        child.hang_up()
+    def _worker_ended(self, child: _Child, pid: int, status: int, why: str) -> None:
         if not self._ending:
             pause = child.next_pause(time.monotonic())
             self._replace(child, pid, why, pause)

@@ -135,6 +135,8 @@ class Control(Told):
         match message:
             case Started(number, pid):
                 link = Link(sockets[0], partial(self.heard_of, number), partial(self.gone, number, pid))
+                if number in self.workers:  # whose end we have not seen yet
+                    self.workers[number].close()
                 self.workers[number] = link
                 link.start()
                 say("control", "started", number=number, worker=pid)

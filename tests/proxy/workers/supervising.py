@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.proxy.running import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 Event = dict[str, Any]
 
@@ -116,3 +116,21 @@ def sockets(pid: int) -> set[str]:
     opened = descriptors(pid)
     given = {opened.get(number) for number in (0, 1, 2)}
     return {name for name in opened.values() if name.startswith("socket:") and name not in given}
+
+
+def is_over(pid: int) -> bool:
+    """Tell whether a process has ended, though nobody may have waited for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Have a process notice nothing for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -21,7 +21,7 @@ from proxy.workers import supervisor as supervisor_module
 from proxy.workers.channel import pair, send_now
 from proxy.workers.supervisor import Supervisor, _Child
 from tests.proxy.running import until
-from tests.proxy.workers.supervising import LONG, descriptors, supervised
+from tests.proxy.workers.supervising import LONG, descriptors, is_over, stopped, supervised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,10 +129,23 @@ class TestAWorkerThatDies:
             running.do("control", "kill", 1, first)
             await running.said("control", "ended", number=1, worker=first, why="was ended by SIGKILL")
             second = await running.said("worker-1", "is there", times=2)
+            await running.said("control", "started", number=1, worker=second["pid"])
             running.do("control", "kill", 1, first)  # who is not there any more
             running.do("control", "tell", 1, "still there?")
             assert (await running.said("worker-1", "heard", text="still there?"))["pid"] == second["pid"]
             assert f"worker 1 (process {first}) is ended: the test wants it\n" in running.log
+
+    async def test_may_be_dead_already_when_it_is_to_be_killed(self) -> None:
+        async with supervised() as running:
+            first, _ = await running.workers()
+            with stopped(running.pid):
+                os.kill(first, signal.SIGKILL)
+                running.do("control", "kill", 1, first)
+                await until(lambda: is_over(first))
+                # It is in the channel once something is that control does later.
+                running.do("control", "keep", 0)
+                await running.said("control", "keeps")
+            await running.said("worker-1", "is there", times=2)
 
 
 class TestAControlProcessThatDies:
@@ -222,7 +235,7 @@ class TestAControlProcessThatDies:
             last = running.all("control", "keeps")[-1]
             running.do("control", "kill", 1, first)
             await running.said("worker-1", "is there", times=2)
-            assert len(descriptors(running.pid)) == before + 10
+            await until(lambda: len(descriptors(running.pid)) == before + 10)
             os.kill(last["pid"], signal.SIGKILL)
             assert (await running.said("control", "is there", restarts=1))["kept"] == last["addresses"]
 

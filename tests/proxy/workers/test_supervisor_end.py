@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.proxy.running import until
-from tests.proxy.workers.supervising import LONG, supervised
+from tests.proxy.workers.supervising import LONG, is_over, stopped, supervised
 
 
 class TestTheEnd:
@@ -68,6 +68,15 @@ class TestTheEnd:
             ended = await running.said("control", "ended", number=1)
             assert (ended["why"], ended["pause"]) == ("was ended by SIGKILL", None)
             await until(lambda: f"WARNING:proxy.workers.supervisor:worker 1 (process {first}) was ended" in running.log)
+
+    async def test_of_a_worker_is_known_to_be_meant_though_it_is_seen_first(self) -> None:
+        async with supervised() as running:
+            first, _ = await running.workers()
+            with stopped(running.pid):
+                running.do("control", "ending")
+                running.do("control", "tell", 1, "end")
+                await until(lambda: is_over(first))
+            assert (await running.said("control", "ended", number=1))["pause"] is None
 
     async def test_goes_on_where_control_dies_in_the_middle_of_it(self) -> None:
         async with supervised() as running:

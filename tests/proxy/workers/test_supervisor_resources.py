@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+from tests.proxy.running import until
 from tests.proxy.workers.supervising import descriptors, sockets, supervised
 
 
@@ -48,7 +49,7 @@ class TestWhatIsOpen:
                     await running.said("control", "started", number=number, worker=workers[number - 1], pid=control)
             running.do("control", "tell", 1, "hello")
             await running.said("worker-1", "heard", text="hello", times=2)
-            assert [len(descriptors(pid)) for pid in (running.pid, *workers)] == before
+            await until(lambda: [len(descriptors(pid)) for pid in (running.pid, *workers)] == before)
 
 
 async def test_nothing_is_done_where_there_is_nothing_to_do() -> None:
