@@ -161,7 +161,9 @@ class Application(Serving):
             return
         for bind in binds:
             handed = claim.sockets_of("listener", str(bind))
-            self._given.append((handed, bool(handed)))
+            # Whom we take over from goes on listening until it ends; one that has died does not.
+            lent = bool(handed) if claim is self.claim else claim.lends("listener", str(bind))
+            self._given.append((handed, lent))
         self._others = (
             [sock for bind in admin for sock in claim.sockets_of("admin", str(bind))],
             [sock for bind in registry for sock in claim.sockets_of("registry", str(bind))],
@@ -178,7 +180,8 @@ class Application(Serving):
     async def _begin_admin(self, handed: list[socket.socket]) -> None:
         """Answer at the admin address, if there is to be one. Raises BindError."""
         if self._admin is not None:
-            self._admin.lend(bool(handed))
+            heritage = self.workers.heritage if self.workers is not None else None
+            self._admin.lend(bool(handed) if heritage is None else heritage.lends("admin", str(self._admin.bind)))
             await self._admin.start(handed)
 
     def _begin_state(self) -> None:

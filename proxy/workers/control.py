@@ -18,6 +18,7 @@ from proxy.catalog import Catalog
 from proxy.systemd import Notifier
 from proxy.workers.channel import ENDED, Link, pickled
 from proxy.workers.deltas import difference
+from proxy.workers.heritage import known_of
 from proxy.workers.messages import Asked, Begin, Ended, Ending, Keep, Kill, Notify, Spot, Started
 from proxy.workers.metrics import Worker as Running
 from proxy.workers.metrics import Workers as Sight
@@ -35,6 +36,7 @@ from proxy.workers.news import (
     Probed,
     Reload,
     Reloaded,
+    Remembers,
     Report,
     Reweighed,
     Serves,
@@ -147,6 +149,8 @@ class Workers:
 
     def followed(self, service: Service, snapshot: Snapshot) -> None:
         """Tell what the registry says."""
+        if self.heritage is not None:
+            asyncio.get_running_loop().call_soon(self._recall, service)  # once it is in force here
         before = self._sent.get(service.name)
         self._sent[service.name] = snapshot
         if not self.living:
@@ -414,7 +418,7 @@ class Workers:
             service.told_last,
             dict(service.weights),
             dict(pool.drains.reasons),
-            {endpoint.instance.id: endpoint.health.known() for endpoint in pool.endpoints},
+            known_of(service),
         )
 
     def _ended(self, message: Ended) -> None:
@@ -444,10 +448,21 @@ class Workers:
             worker.serves = True
         elif isinstance(message, Ejected):
             self._found_bad(worker, message)
+        elif isinstance(message, Remembers) and self.heritage is not None:
+            self.heritage.remember(message.services)
+            for service in self._app.services.values():
+                self._recall(service)
         elif isinstance(message, Reloaded):
             worker.reloads[message.number] = message.error
         elif isinstance(message, Happened):
             self._app.journal.record(message.service, message.kind, message.endpoint, message.reason)
+
+    def _recall(self, service: Service) -> None:
+        """Go on with what workers remember of a service's endpoints, and tell those who do not."""
+        if self.heritage is not None:
+            for endpoint in self.heritage.recall(service):
+                if endpoint.health.cause != "probe":
+                    self.ejected(service.name, endpoint, endpoint.health.cause)
 
     def _found_bad(self, worker: _Worker, message: Ejected) -> None:
         """Take an endpoint out that a worker has taken out, and tell the others."""

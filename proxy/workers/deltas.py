@@ -25,7 +25,7 @@ class Delta:
 
     `head` is the snapshot without its instances. `changed` are those that are new or others than before, `gone` the
     identities of those that are not in it any more. `order` lists all identities where they stand in another order than
-    the one before had them, with what is new at the end; None where they do not.
+    the one before had them, with what is new at the end, or where it is not known what was before; else None.
     """
 
     head: Snapshot
@@ -37,8 +37,8 @@ class Delta:
 def difference(before: Snapshot | None, after: Snapshot) -> Delta:
     """Say how a snapshot differs from one before it. Each identity is in each of them once."""
     head = replace(after, instances=())
-    if before is None:
-        return Delta(head, after.instances, (), None)
+    if before is None:  # whoever is told may know of more, from a control process that has died
+        return Delta(head, after.instances, (), tuple(instance.id for instance in after.instances))
     known = {instance.id: instance for instance in before.instances}
     changed: list[Instance] = []
     for instance in after.instances:

@@ -164,6 +164,13 @@ class Serves:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembers:
+    """How the endpoints of each service are, by identity, for a control process that was started anew."""
+
+    services: Mapping[str, Mapping[str, Known]]
+
+
+@dataclass(frozen=True, slots=True)
 class Reloaded:
     """A `Reload` was carried out, or failed for a reason."""
 

@@ -18,6 +18,7 @@ from proxy.sources import Feed
 from proxy.workers.catalog import RelayedCatalog
 from proxy.workers.channel import Link
 from proxy.workers.deltas import applied
+from proxy.workers.heritage import known_of
 from proxy.workers.news import (
     Asks,
     Catalogued,
@@ -31,6 +32,7 @@ from proxy.workers.news import (
     Probed,
     Reload,
     Reloaded,
+    Remembers,
     Report,
     Reweighed,
     Serves,
@@ -287,6 +289,7 @@ class Worker(Serving):
         for name, told in known.items():
             if name in self.services:
                 self._begin(self.services[name], replace(told, known={}))
+        self._link.send(Remembers({name: known_of(service) for name, service in self.services.items()}))
         self._link.send(Serves())
 
     # Reloads, one after the other.
