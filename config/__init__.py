@@ -7,6 +7,7 @@ From the inside out:
 - `statuses`    sets of HTTP statuses
 - `retry_on`    what a request is tried again for
 - `trusted`     the proxies whose word is taken
+- `declaring`   what models are declared with: pydantic, or `without_pydantic` for those who only have a configuration
 - `frozen`      what makes it all immutable
 - `together`    which keys of one mapping go together, where more than one part has such a rule
 - `traffic`     the keys of time-outs, limits and retries, whole and as a lower level has them

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
-
+from config.declaring import AfterValidator, Field
 from config.frozen import Model
 from config.together import repeated
 from config.units import Bool, Duration, PathText, show

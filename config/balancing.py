@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import FrozenMapping, Model
 from config.texts import CookieDomain, CookieName, CookiePath, HeaderName, NotEmpty, Password
 from config.units import Duration, Int, PathText, PositiveDuration, Share

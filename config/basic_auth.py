@@ -3,8 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
+from config.declaring import AfterValidator, Field
 from config.frozen import Model
 from config.own_fields import FieldToInstances
 from config.units import Bool, PathText, show

@@ -4,10 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_serializer, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
+from config.declaring import (
+    AfterValidator,
+    CoreSchema,
+    Field,
+    GetJsonSchemaHandler,
+    JsonSchemaValue,
+    model_serializer,
+    model_validator,
+)
 from config.expressions import Expression
 from config.frozen import Model
 from config.units import Bool, show

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, create_model
-
+from config.declaring import AfterValidator, ConfigDict, Discriminator, Field, Tag, create_model
 from config.errors import listed
 from config.frozen import Model, Rule
 from config.own_registries import INSTALLED, Options
@@ -105,7 +105,7 @@ class Discovery(WithOwn):
         """The registry's key: `consul`."""
         return next(key for key in SOURCES if getattr(self, key) is not None)
 
-    @property
+    @cached_property
     def place(self) -> str:
         """All that says which instances are meant, as one text, the same however and how patiently they are asked for.
 

@@ -3,7 +3,8 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 KeyPath = tuple[str | int, ...]  # the way from the root to a value: keys of mappings, and places in lists from 0
 
@@ -41,6 +42,10 @@ class ConfigError(Exception):
         super().__init__(
             "\n".join(f"{file}:{line}: {problem}" if line else f"{file}: {problem}" for line, problem in located)
         )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, list[Problem]]]:
+        problems = [replace(problem, line=line) for line, problem in zip(self.lines, self.problems, strict=True)]
+        return type(self), (self.file, problems)
 
 
 def _line(problem: Problem, lines: Mapping[KeyPath, int]) -> int | None:

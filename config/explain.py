@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from pydantic import ValidationError
-
+from config.declaring import ValidationError
 from config.errors import KeyPath, Problem, listed, suggest
 from config.frozen import Model
 from config.model import Config

@@ -10,8 +10,7 @@ import re._parser as parser  # type: ignore[import-not-found]
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, WithJsonSchema
-
+from config.declaring import AfterValidator, WithJsonSchema
 from config.units import show
 
 LONGEST_MATCHED = 1024  # bytes of a path, or of a field, that an expression is tried on

@@ -1,7 +1,6 @@
 """The keys of forward authentication: a service that says whether a request may pass."""
 
-from pydantic import ConfigDict, Field
-
+from config.declaring import ConfigDict, Field
 from config.frozen import Model
 from config.own_fields import FieldToInstances
 from config.texts import ProbePath, ServiceName

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, model_validator
+from config.declaring import AfterValidator, BaseModel, ConfigDict, PlainSerializer, model_validator
 
 # What is given → what is wrong with that. The values are as they were written or as a model has read them.
 Rule = Callable[[Mapping[str, Any]], str | None]

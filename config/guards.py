@@ -1,10 +1,10 @@
 """What stands between a client and a service: the keys that listeners and routes have in common, and a route's own."""
 
+from functools import cached_property
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
 from config.basic_auth import BasicAuth
+from config.declaring import AfterValidator, Field
 from config.forward_auth import ForwardAuth
 from config.frozen import Model
 from config.rate_limit import RateLimits
@@ -22,7 +22,16 @@ AllowList = Annotated[TrustedList, AfterValidator(_somebody)]
 _WHO = "IP addresses, networks such as 10.0.0.0/8, and unix for the clients of a unix socket"
 
 
-class ListenerGuards(Model):
+class Guarded(Model):
+    """What has guards before it."""
+
+    @cached_property
+    def asked(self) -> str:
+        """All that is said, as one text: the name of its guards."""
+        return self.model_dump_json()
+
+
+class ListenerGuards(Guarded):
     """Who may come in by a listener."""
 
     allow: AllowList | None = Field(
@@ -42,7 +51,7 @@ class ListenerGuards(Model):
     )
 
 
-class RouteGuards(Model):
+class RouteGuards(Guarded):
     """Whose requests a route takes."""
 
     allow: AllowList | None = Field(

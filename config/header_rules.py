@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema
-
+from config.declaring import AfterValidator, Field, WithJsonSchema
 from config.errors import listed
 from config.frozen import FrozenMapping, Model, Rule
 from config.units import show

@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model
 from config.probe import Probe
 from config.units import Bool, Duration, Int, PositiveDuration, Share

@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-
+from config.declaring import AfterValidator, Field
 from config.guards import ListenerGuards
 from config.header_rules import HasHeaderRules
 from config.listener_tls import ListenerTls

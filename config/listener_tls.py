@@ -4,9 +4,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
-
 from config.acme import ListenerAcme
+from config.declaring import AfterValidator, Field, PlainValidator, WithJsonSchema
 from config.frozen import Model
 from config.units import Bool, PathText, show
 

@@ -5,20 +5,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from config import references
+from config.declaring import ValidationError
 from config.errors import ConfigError, Problem
 from config.explain import explain
 from config.model import Config
 from config.provider import model_of
 from config.source import read
-from config.units import show
+from config.units import LARGEST_FILE, show
 
 Check = Callable[[Mapping[str, Any]], Iterable[Problem]]
 CheckOfAll = Callable[[Config], Iterable[Problem]]
-
-LARGEST = 4 * 2**20  # bytes of a file: ten times what thousands of services take
 
 
 def load(
@@ -39,11 +36,11 @@ def load(
     """
     try:
         with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+            raw = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigError(str(path), [Problem((), f"cannot be read: {error.strerror or error}")]) from error
-    if len(raw) > LARGEST:
-        raise ConfigError(str(path), [Problem((), f"larger than {LARGEST // 2**20} MiB")])
+    if len(raw) > LARGEST_FILE:
+        raise ConfigError(str(path), [Problem((), f"larger than {LARGEST_FILE // 2**20} MiB")])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

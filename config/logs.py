@@ -4,15 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationInfo,
-    WithJsonSchema,
-)
-
+from config.declaring import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 from config.errors import suggest
 from config.frozen import Model
 from config.texts import NotEmpty

@@ -9,16 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
-
 from config.acme import Acme
+from config.declaring import ConfigDict, Field, PydanticCustomError, ValidationInfo, field_validator, model_validator
 from config.frozen import FrozenMapping, Model
 from config.listener import FORWARDED_TEXT, TRUSTED_PROXIES_TEXT, Forwarded, Listener
 from config.logs import AccessLog, Log

@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-
+from config.declaring import AfterValidator, Field
 from config.expressions import PathTemplate
 from config.frozen import FrozenMapping, Model
 from config.texts import parse_route_host

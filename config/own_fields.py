@@ -3,8 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, WithJsonSchema
-
+from config.declaring import AfterValidator, WithJsonSchema
 from config.units import show
 
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

@@ -4,10 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
+from config.declaring import AfterValidator, CoreSchema, Field, GetJsonSchemaHandler, JsonSchemaValue, model_validator
 from config.errors import listed
 from config.frozen import FrozenMapping, Model, one_of
 from config.statuses import Statuses

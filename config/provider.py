@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import FrozenMapping
 from config.listener import Listener
 from config.model import Config

@@ -3,8 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
-
+from config.declaring import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 from config.frozen import Model
 from config.own_fields import is_own
 from config.units import Int, PositiveDuration, show

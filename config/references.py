@@ -7,11 +7,10 @@ is passed over; the model tells of it.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from config import tcp_references
 from config.acme import Acme
 from config.balancing import Override, Sticky
+from config.declaring import ValidationError
 from config.discovery import OWN, SOURCES, Discovery, rules_of
 from config.errors import KeyPath, Problem, show_path, suggest
 from config.frozen import Model, Rule

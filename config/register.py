@@ -5,8 +5,7 @@ import socket
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator
-
+from config.declaring import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator
 from config.errors import listed
 from config.frozen import FrozenMapping, Model, Rule, one_of
 from config.registries import etcd, zookeeper

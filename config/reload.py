@@ -1,7 +1,6 @@
 """The keys of how a configuration changes while it is at work."""
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model
 from config.units import Bool
 

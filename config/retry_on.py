@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
-
+from config.declaring import PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
 from config.statuses import Ranges, format_statuses, parse_statuses
 from config.units import show
 

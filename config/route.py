@@ -1,14 +1,14 @@
 """The keys of a route."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-from pydantic import Field
-
 from config.conditions import ConditionField, ConditionHeader, Method, Wanted
+from config.declaring import Field
 from config.errors import listed
 from config.expressions import Expression, PathTemplate, unknown_group
-from config.frozen import FrozenMapping, Model, one_of
+from config.frozen import FrozenMapping, Model, freeze, one_of
 from config.guards import RouteGuards
 from config.header_rules import HasHeaderRules
 from config.mirror import Mirror
@@ -20,6 +20,7 @@ from config.units import Bool
 GOALS = ("service", "split", "redirect", "answer")
 CONDITIONS = ("host", "path", "path_exact", "path_regex", "methods", "headers", "query", "clients")
 
+_SHOWN = {"methods", "headers", "query", "clients", "split", "redirect", "answer", "strip_prefix", "rewrite"}
 _PATHS = ("path", "path_exact", "path_regex")
 
 
@@ -165,6 +166,12 @@ class Route(HasHeaderRules, RouteGuards):
     mirror: Mirror | None = Field(
         default=None, description="Another service that gets copies of the requests. Left out: none does."
     )
+
+    @cached_property
+    def shown(self) -> Mapping[str, Any]:
+        """What it has beside its place and its service, for people: conditions, and what becomes of its requests."""
+        shown: Mapping[str, Any] = freeze(self.model_dump(mode="json", include=_SHOWN, exclude_defaults=True))
+        return shown
 
     @property
     def chooses(self) -> bool:

@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
 from config.balancing import Override, SlowStart, Sticky, Subset, Zones
+from config.declaring import CoreSchema, Field, GetJsonSchemaHandler, JsonSchemaValue, model_serializer, model_validator
 from config.discovery import Discovery, Sources
 from config.frozen import FrozenMapping, Model, thaw
 from config.header_rules import HasHeaderRules

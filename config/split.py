@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from config.balancing import Sticky
+from config.declaring import Field
 from config.frozen import FrozenMapping, Model
 from config.texts import CookieName, ServiceName
 from config.units import Bool, Int

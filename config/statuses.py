@@ -3,8 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
-
+from config.declaring import PlainSerializer, PlainValidator, WithJsonSchema
 from config.units import show
 
 Ranges = tuple[tuple[int, int], ...]

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
-
+from config.declaring import Field, field_validator
 from config.frozen import Model
 from config.units import UNIX_PATH_MAX, Duration, PathText, at_least, at_most, format_duration
 

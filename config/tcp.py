@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ConfigDict, Field
-
+from config.declaring import ConfigDict, Field
 from config.frozen import Model
 from config.texts import RouteHost, ServiceName
 

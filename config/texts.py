@@ -8,8 +8,7 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
-
+from config.declaring import AfterValidator, Field, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 from config.units import Address, PathText, parse_address, show
 
 NAME_SERVER_PORT = 53

@@ -6,8 +6,7 @@ its own has the same keys, each of which may be left out; levels.py puts the lev
 
 from typing import Annotated, Any
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model
 from config.retry_on import Conditions, RetryOn
 from config.units import Duration, Int, PositiveDuration, Share, Size, at_least, at_most, format_size

@@ -5,8 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
-
+from config.declaring import PlainSerializer, PlainValidator, TypeAdapter, WithJsonSchema
 from config.units import show
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

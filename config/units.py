@@ -13,9 +13,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from config.declaring import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
 LONGEST = 365 * 86400.0  # seconds; anything longer is a slip of the pen, and some timers overflow
+LARGEST_FILE = 4 * 2**20  # bytes of a configuration: ten times what thousands of services take
 SHOWN = 60  # characters of a wrong value that an error repeats
 LONGEST_WORD = 1000  # characters of a number; Python refuses to read many more digits than that
 UNIX_PATH_MAX = 107  # bytes; sockaddr_un holds 108 with the closing NUL (unix(7))

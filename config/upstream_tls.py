@@ -4,8 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
-
+from config.declaring import AfterValidator, Field, PlainValidator, WithJsonSchema
 from config.frozen import Model
 from config.listener_tls import Version, parse_version
 from config.units import Bool, PathText, parse_address, show

@@ -15,6 +15,7 @@ Around it:
 
     service.py       one service at work: pool, connections, probes, watch
     prober.py        asks instances whether they work         probe_pace.py   how often
+    web.py           its HTTP server
     admin.py         the admin API                            metrics.py      the collector for Prometheus
     table.py         the order of all routes                  catalog.py       one catalog: its services and routes
     catalogs.py      all of them: the table, who leaves
@@ -22,6 +23,7 @@ Around it:
     admin_changes.py  its part that reloads and drains all
     reload.py         what a reload has to do        reloading.py     does it
     config_file.py    the file on the disk           referred.py      the files it refers to
+    reading.py        has another process read it    reader.py        that process
     systemd.py        what systemd is told           takeover/        by a new process, without a broken connection
     own_registry.py   the embedded registry
     journal.py       what happened, and why                   logs.py         JSON or text

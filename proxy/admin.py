@@ -8,9 +8,10 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import web
 from prometheus_client import exposition
 
+from config.frozen import thaw
+from proxy import web
 from proxy.admin_changes import Changes
 from proxy.admin_endpoints import Endpoints, from_a_page, parsed
 from proxy.admin_splits import Splits
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from aiohttp.typedefs import Handler
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
 
@@ -39,12 +39,10 @@ if TYPE_CHECKING:
     from proxy.sources import Source
     from proxy.table import Entry
 
-# What routes of the file may have beside: conditions, and what becomes of their requests.
-_OF_THE_FILE = {
-    "methods", "headers", "query", "clients", "split", "redirect", "answer", "strip_prefix", "rewrite"
-}  # fmt: skip
 _UNCOUNTED = ("/livez", "/readyz")
 _BACKLOG = 128  # connections that wait to be accepted
+_LONGEST_BODY = 64 * 1024  # bytes of a request
+_LAST_WORDS = 1.0  # seconds that answers may take when it ends
 _LEFT_OUT_SHOWN = 1000  # texts of one list
 
 
@@ -58,45 +56,41 @@ class Admin:
         self.lent = False
         self._has_stopped = False
         self._collector = Collector(application)
-        app = web.Application(client_max_size=64 * 1024, middlewares=[self._count])
-        app.add_routes(
+        self._server = web.Server(
             [
-                web.get("/livez", self._livez),
-                web.get("/readyz", self._readyz),
-                web.get("/metrics", self._show_metrics),
-                web.get("/api/v1/build", self._build),
-                web.get("/api/v1/services", self._services),
-                web.get("/api/v1/services/{name}", self._service),
-                web.patch("/api/v1/services/{name}/sources", self._reweigh),
-                web.post("/api/v1/services/{name}/accept", self._accept),
-                web.get("/api/v1/routes", self._routes),
-                web.get("/api/v1/catalogs", self._catalogs),
-                web.get("/api/v1/certificates", self._certificates),
-                web.get("/api/v1/acme", self._acme),
-                web.get("/api/v1/events", self._events),
+                web.route("GET", "/livez", self._livez),
+                web.route("GET", "/readyz", self._readyz),
+                web.route("GET", "/metrics", self._show_metrics),
+                web.route("GET", "/api/v1/build", self._build),
+                web.route("GET", "/api/v1/services", self._services),
+                web.route("GET", "/api/v1/services/{name}", self._service),
+                web.route("PATCH", "/api/v1/services/{name}/sources", self._reweigh),
+                web.route("POST", "/api/v1/services/{name}/accept", self._accept),
+                web.route("GET", "/api/v1/routes", self._routes),
+                web.route("GET", "/api/v1/catalogs", self._catalogs),
+                web.route("GET", "/api/v1/certificates", self._certificates),
+                web.route("GET", "/api/v1/acme", self._acme),
+                web.route("GET", "/api/v1/events", self._events),
                 *Changes(application).routes(),
                 *Splits(application.splits, application.journal.record).routes(),
                 *Endpoints(application.services, _endpoint_of, application.journal.record).routes(),
-            ]
+            ],
+            _LONGEST_BODY,
+            before=self._count,
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     @property
     def port(self) -> int:
         """The port bound; 0 on a unix socket, and until it is bound."""
-        address = next(iter(self._runner.addresses), "")
+        if not self.sockets or self._has_stopped:
+            return 0
+        address = self.sockets[0].getsockname()
         return int(address[1]) if isinstance(address, tuple) else 0
 
     async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
         """Answer, on sockets that listen already or on its own. Raises BindError."""
-        await self._runner.setup()
-        try:
-            self.sockets = sockets or await asyncio.to_thread(listen, self.bind, None, (), "the admin address ")
-            for sock in self.sockets:
-                await web.SockSite(self._runner, sock, backlog=_BACKLOG).start()
-        except OSError:
-            await self._runner.cleanup()
-            raise
+        self.sockets = sockets or await asyncio.to_thread(listen, self.bind, None, (), "the admin address ")
+        await self._server.start(self.sockets, _BACKLOG)
 
     def lend(self, lent: bool) -> None:
         """Take note that another process answers at the same sockets, or none any more."""
@@ -107,17 +101,15 @@ class Admin:
         if self._has_stopped:
             return
         self._has_stopped = True
-        await self._runner.cleanup()
+        await self._server.stop(_LAST_WORDS)
         if self.sockets and self.bind.path and not self.lent:
             remove_socket(self.bind.path)
 
-    @web.middleware
-    async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _count(self, request: web.Request) -> None:
         """Have what workers count counted here before anything of it is shown."""
         workers = self._application.workers
         if workers is not None and request.path not in _UNCOUNTED:
             await workers.refresh()
-        return await handler(request)
 
     async def _build(self, request: web.Request) -> web.Response:
         return web.json_response(build_info())
@@ -132,11 +124,11 @@ class Admin:
         return web.json_response({"status": "ready"})
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
+        encode, content_type = exposition.choose_encoder(request.headers.get("accept", ""))
         collected = _Collected(list(self._collector.collect()))
         # Writing the text takes some four times as long as collecting: half a second for 10,000 endpoints.
         body = await asyncio.to_thread(encode, cast("CollectorRegistry", collected))
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        return web.Response(body, content_type=content_type)
 
     async def _services(self, request: web.Request) -> web.Response:
         shown = [self._shown(service) for service in self._application.services.values()]
@@ -160,7 +152,7 @@ class Admin:
         if from_a_page(request):
             return web.json_response({"error": "pages of a browser may not do this"}, status=403)
         try:
-            weights = parsed(await request.text())
+            weights = parsed(request.text())
             if not isinstance(weights, dict) or not all(_is_share(weight) for weight in weights.values()):
                 raise ValueError("the body must be an object of weights, whole numbers from 0 to 1000")
             service.reweigh(weights)
@@ -233,7 +225,7 @@ class _Collected:
 
 async def _json(shown: dict[str, Any]) -> web.Response:
     """Answer with what may be a lot, written in a thread: requests do not wait for it."""
-    return web.Response(text=await asyncio.to_thread(json.dumps, shown), content_type="application/json")
+    return web.json_text(await asyncio.to_thread(json.dumps, shown))
 
 
 def _service(service: Service) -> dict[str, Any]:
@@ -264,7 +256,7 @@ def _route(entry: Entry) -> dict[str, Any]:
         "strip": entry.strip,
         "service": entry.service.name if entry.service is not None and entry.split is None else None,
         "catalog": entry.catalog or None,
-        **(entry.wanted.model_dump(mode="json", include=_OF_THE_FILE, exclude_defaults=True) if entry.wanted else {}),
+        **(thaw(entry.wanted.shown) if entry.wanted else {}),
     }
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
+from proxy import web
 from proxy.admin_endpoints import from_a_page
 from proxy.reloading import REFUSED
 
@@ -21,12 +20,12 @@ class Changes:
     def __init__(self, application: Application) -> None:
         self._application = application
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[web.Route]:
         """Return what is answered where."""
         return [
-            web.post("/-/reload", self._reload),
-            web.post("/-/drain", self._drain),
-            web.get("/api/v1/config", self._config),
+            web.route("POST", "/-/reload", self._reload),
+            web.route("POST", "/-/drain", self._drain),
+            web.route("GET", "/api/v1/config", self._config),
         ]
 
     async def _reload(self, request: web.Request) -> web.Response:

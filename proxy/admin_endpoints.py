@@ -6,9 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
 from discovery.instance import MAX_WEIGHT
+from proxy import web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,14 +34,14 @@ class Endpoints:
         self._show = show
         self._record = record
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[web.Route]:
         """Return what is answered where. Identities may hold slashes: `embedded/web-1`."""
         one = "/api/v1/services/{name}/endpoints/{id:.+}"
         return [
-            web.post(f"{one}/drain", self._drain),
-            web.post(f"{one}/undrain", self._undrain),
-            web.patch(one, self._weigh),
-            web.get(one, self._get),
+            web.route("POST", f"{one}/drain", self._drain),
+            web.route("POST", f"{one}/undrain", self._undrain),
+            web.route("PATCH", one, self._weigh),
+            web.route("GET", one, self._get),
         ]
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -55,7 +54,7 @@ class Endpoints:
         if from_a_page(request):
             return _refused(403, "pages of a browser may not do this")
         try:
-            words = _words(await request.text())
+            words = _words(request.text())
         except ValueError as error:
             return _refused(400, str(error))
         if endpoint is not None:
@@ -80,7 +79,7 @@ class Endpoints:
         if endpoint is None:
             return _refused(409, "it has left")
         try:
-            weight = _weight(await request.text())
+            weight = _weight(request.text())
             service.weigh(identity, weight)
         except ValueError as error:
             return _refused(400, str(error))
@@ -91,7 +90,7 @@ class Endpoints:
     def _named(self, request: web.Request) -> tuple[Service, str, Endpoint | None]:
         """Return what the path names, by its identity or its address; no endpoint for one that left while drained.
 
-        Raises HTTPNotFound.
+        Raises web.HTTPError.
         """
         name, identity = request.match_info["name"], request.match_info["id"]
         service = self._services.get(name)
@@ -126,7 +125,7 @@ class Endpoints:
 
 def from_a_page(request: web.Request) -> bool:
     """Tell whether a page in an operator's browser sends this: it may, to wherever that browser can reach."""
-    return "Origin" in request.headers
+    return "origin" in request.headers
 
 
 def parsed(text: str) -> object:
@@ -167,5 +166,5 @@ def _refused(status: int, error: str) -> web.Response:
     return web.json_response({"error": error}, status=status)
 
 
-def _not_found(error: str) -> web.HTTPNotFound:
-    return web.HTTPNotFound(text=json.dumps({"error": error}), content_type="application/json")
+def _not_found(error: str) -> web.HTTPError:
+    return web.HTTPError(_refused(404, error))

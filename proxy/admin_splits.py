@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
+from proxy import web
 from proxy.admin_endpoints import from_a_page, parsed
 from proxy.splits import works
 
@@ -22,10 +21,14 @@ class Splits:
         self._splits = splits
         self._record = record
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[web.Route]:
         """Return what is answered where."""
         one = "/api/v1/splits/{name}"
-        return [web.get("/api/v1/splits", self._list), web.get(one, self._get), web.patch(one, self._reweigh)]
+        return [
+            web.route("GET", "/api/v1/splits", self._list),
+            web.route("GET", one, self._get),
+            web.route("PATCH", one, self._reweigh),
+        ]
 
     async def _list(self, request: web.Request) -> web.Response:
         return web.json_response({"splits": [_shown(split) for split in self._splits.values()]})
@@ -42,7 +45,7 @@ class Splits:
         if from_a_page(request):
             return web.json_response({"error": "pages of a browser may not do this"}, status=403)
         try:
-            body = parsed(await request.text())
+            body = parsed(request.text())
             weights = body.get("services") if isinstance(body, dict) and body.keys() == {"services"} else None
             if not isinstance(weights, dict) or not weights:
                 raise ValueError('the body must be {"services": {NAME: WEIGHT, …}}')

@@ -20,6 +20,8 @@ def main() -> None:
         sys.exit(2)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    if sys.argv[1:2] == ["run"]:  # it stays for long, and has its file read by a process that does not
+        import config.without_pydantic  # noqa: F401
     from proxy import cli  # half a second's worth of libraries
 
     cli.main()

@@ -7,11 +7,12 @@ import stat
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from config.declaring import CAN_READ
 from config.errors import ConfigError, Problem
-from config.load import LARGEST, load
-from proxy.assemble.checks import CHECKS
+from config.units import LARGEST_FILE
+from proxy import reading
 from proxy.referred import digests, files_of
 
 if TYPE_CHECKING:
@@ -45,16 +46,24 @@ class UnreadableError(Exception):
         self.error = error
         self.digest = digest
 
+    def __reduce__(self) -> tuple[type[Self], tuple[ConfigError, str]]:
+        return type(self), (self.error, self.digest)
+
 
 class ConfigFile:
     """The file at `path`, which `load` makes a configuration of. All methods wait for the disk."""
 
     def __init__(self, path: Path, read: Callable[[Path], Config] | None = None) -> None:
         self.path = path
-        self._read = read or (lambda path: load(path, checks=CHECKS))
+        self._read = read or _read_here
 
-    def load(self) -> Loaded:
-        """Read the file, and those that it refers to. Raises UnreadableError."""
+    def load(self, *, stay: bool = False) -> Loaded:
+        """Read the file, and those that it refers to; for `stay` see reading.py. Raises UnreadableError."""
+        if not CAN_READ:
+            try:
+                return reading.read_file(self.path, stay=stay)
+            except ConfigError as error:
+                raise UnreadableError(error, "") from error
         text = self._text()
         try:
             if _is_endless(self.path):
@@ -78,9 +87,16 @@ class ConfigFile:
             if _is_endless(self.path):
                 return b""
             with self.path.open("rb") as file:
-                return file.read(LARGEST + 1)
+                return file.read(LARGEST_FILE + 1)
         except OSError:
             return b""
+
+
+def _read_here(path: Path) -> Config:
+    from config.load import load
+    from proxy.assemble.checks import CHECKS
+
+    return load(path, checks=CHECKS)
 
 
 def _is_endless(path: Path) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from config.units import format_duration
 from discovery.registry import RegistryError
-from proxy import logs
+from proxy import logs, reading
 from proxy.assemble.catalogs import renew_catalogs
 from proxy.assemble.listeners import AccessLogError, access_log, make_listener
 from proxy.assemble.routes import make_splits, own_routes
@@ -173,6 +173,7 @@ class Reloader:
             self._next.cancel()
         async with self._lock:
             pass
+        await asyncio.to_thread(reading.dismiss)
 
     async def _look(self, file: ConfigFile) -> Look:
         besides = [path for path, _ in self.loaded.files.values()] if self.loaded else []
@@ -245,7 +246,7 @@ class Reloader:
     async def _read(self, file: ConfigFile) -> Loaded:
         try:
             async with asyncio.timeout(PATIENCE):
-                loaded = await asyncio.to_thread(file.load)
+                loaded = await asyncio.to_thread(file.load, stay=True)
         except TimeoutError:
             raise RefusedError(500, f"{file.path} could not be read within {format_duration(PATIENCE)}") from None
         except UnreadableError as error:

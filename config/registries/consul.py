@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model, Rule
 from config.texts import ConsulUrl, NotEmpty, Token
 from config.together import one_token

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import FrozenMapping
 from config.registries.engine import OfEngine, certificates, some_choice
 from config.texts import NotEmpty, PlainHost

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import FrozenMapping, Model
 from config.texts import EngineUrl, LabelPrefix, NotEmpty
 from config.units import PathText, Port, PositiveDuration

@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model
 from config.texts import EtcdPrefix, EtcdUrl, LoginPassword, NotEmpty, PasswordFile
 from config.together import one_login

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model
 from config.registries.waits import Patience, Pause
 from config.texts import EurekaUrl, LoginPassword, NotEmpty, PasswordFile

@@ -1,7 +1,6 @@
 """The keys of a document at a URL."""
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import FrozenMapping, Model
 from config.registries.waits import Patience, Pause
 from config.texts import DocumentUrl, HeaderName, HeaderValue, Token

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
-
+from config.declaring import BeforeValidator, Field, WithJsonSchema
 from config.frozen import Model
 from config.texts import KubernetesName, NotEmpty
 from config.units import PathText, PositiveDuration, show

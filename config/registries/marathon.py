@@ -2,8 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model
 from config.registries.waits import Pause
 from config.texts import LoginPassword, MarathonApp, MarathonUrl, NotEmpty, PasswordFile

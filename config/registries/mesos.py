@@ -2,8 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from config.declaring import Field
 from config.frozen import Model
 from config.texts import LoginPassword, MesosUrl, NotEmpty, PasswordFile
 from config.together import one_login, one_port

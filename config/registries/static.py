@@ -2,10 +2,17 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationError, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
-
+from config.declaring import (
+    AfterValidator,
+    CoreSchema,
+    Field,
+    GetJsonSchemaHandler,
+    InitErrorDetails,
+    JsonSchemaValue,
+    PydanticCustomError,
+    ValidationError,
+    model_validator,
+)
 from config.frozen import FrozenMapping, Model
 from config.texts import NotEmpty
 from config.together import repeated

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
-
+from config.declaring import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from config.frozen import Model
 from config.texts import LoginPassword, NotEmpty, PasswordFile
 from config.together import one_login

@@ -50,7 +50,7 @@ class Guards:
         parts = (wanted.allow, wanted.rate_limit, wanted.basic_auth, wanted.forward_auth)
         if not any(parts) and wanted.deny == TrustedProxies():
             return None
-        asked = wanted.model_dump_json()
+        asked = wanted.asked
         found = self.of_routes.get(asked)
         if found is None:
             found = self.of_routes[asked] = Guard(
@@ -66,7 +66,7 @@ class Guards:
         """Return who may connect to a listener, and how many of their requests pass; None for either in most."""
         if wanted.allow is None and wanted.rate_limit is None and wanted.deny == TrustedProxies():
             return None, None
-        asked = wanted.model_dump_json()
+        asked = wanted.asked
         found = self.of_listeners.get(asked)
         if found is None:
             found = self.of_listeners[asked] = (str(wanted.bind), _access(wanted), self._limits(wanted, asked))
@@ -74,8 +74,8 @@ class Guards:
 
     def prune(self, config: Config) -> None:
         """Forget the guards that a configuration does not ask for, and the files that none of its routes reads."""
-        routes = {wanted.model_dump_json() for wanted in config.routes}
-        listeners = {wanted.model_dump_json() for wanted in config.listeners}
+        routes = {wanted.asked for wanted in config.routes}
+        listeners = {wanted.asked for wanted in config.listeners}
         files = {wanted.basic_auth.file for wanted in config.routes if wanted.basic_auth is not None}
         for asked in self.of_routes.keys() - routes:
             del self.of_routes[asked]

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import uvloop
 
+from config.declaring import CAN_READ
 from config.errors import ConfigError
-from config.load import load, parse
 from config.model import Config
 from config.units import format_duration, parse_duration
 from discovery.registry import RegistryError
-from proxy.assemble.checks import CHECKS
+from proxy import reading
 from proxy.assemble.listeners import AccessLogError
 from proxy.config_file import ConfigFile, UnreadableError
 from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
-from proxy.takeover.channel import TakeoverError
+from proxy.takeover.failing import TakeoverError
 from proxy.tls.acme.renewals import AcmeError
 from proxy.tls.pair import CertificateError
 
@@ -68,6 +68,9 @@ def run_to_end(work: Coroutine[object, object, int]) -> NoReturn:
 
 def load_config(file: Path, model: type[Config] | None = Config, last: CheckOfAll | None = None) -> Config:
     """Read a configuration file, or end the process with what is wrong; for `model` and `last` see config.load."""
+    from config.load import load
+    from proxy.assemble.checks import CHECKS
+
     try:
         return load(file, checks=CHECKS, model=model, last=last)
     except ConfigError as error:
@@ -87,6 +90,11 @@ def config_of(written: dict[str, Any], model: type[Config] = Config) -> Config:
     # JSON is YAML; what was given on the command line stands for itself, and for no variable of the environment.
     text = json.dumps(written, ensure_ascii=False).replace("${", "$${")
     try:
+        if not CAN_READ:
+            return reading.read_text(text, "command line")
+        from config.load import parse
+        from proxy.assemble.checks import CHECKS
+
         return parse(text, name="command line", folder=Path.cwd(), environ={}, checks=CHECKS, model=model)
     except ConfigError as error:
         # There is no file whose lines would help.

@@ -21,5 +21,6 @@ Until it has said go, the old one accepts clients as ever. Whatever goes wrong b
 - `channel`   lines and sockets over a unix socket, each wait with an end; who is at its other end
 - `offer`     the old one's side
 - `claim`     the new one's side
+- `failing`   how nothing comes of it
 - `metrics`   both as Prometheus has them
 """

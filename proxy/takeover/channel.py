@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from config.units import show
+from proxy.takeover.failing import GoneError, TakeoverError
 from proxy.takeover.messages import Refused
 
 if TYPE_CHECKING:
@@ -27,14 +28,6 @@ _PIECE = 65536  # bytes read at a time
 _MOST_DESCRIPTORS = 253  # in one message (SCM_MAX_FD)
 _CREDENTIALS = struct.Struct("3i")  # ucred of unix(7): process, user, group
 _QUOTED = 200  # characters of what was wrong
-
-
-class TakeoverError(Exception):
-    """Nothing comes of the takeover; the text says why."""
-
-
-class GoneError(TakeoverError):
-    """The process at the other end has ended, or has hung up without a word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from config.units import format_duration
 from discovery.instance import MAX_WEIGHT
-from proxy.takeover.channel import Channel, GoneError, TakeoverError
+from proxy.takeover.channel import Channel
+from proxy.takeover.failing import GoneError, TakeoverError
 from proxy.takeover.messages import (
     MOST_PARTS,
     VERSION,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from proxy.takeover.offer import FAILED, REFUSED
+from proxy.takeover.failing import FAILED, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

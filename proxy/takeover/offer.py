@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from config.units import format_duration
 from proxy.acceptor import Acceptor
 from proxy.sockets import BindError, bind_unix, remove_socket, why_unbound
-from proxy.takeover.channel import Channel, TakeoverError, peer_of
+from proxy.takeover.channel import Channel, peer_of
+from proxy.takeover.failing import FAILED, REFUSED, TakeoverError
 from proxy.takeover.messages import (
     MOST_PARTS,
     MOST_SOCKETS,
@@ -47,8 +48,6 @@ _RELOADING = 35.0  # seconds that a reload under way may take
 _MOST_READ = 4 * 2**20  # bytes of a line of the other
 _MOST_AT_ONCE = 8  # conversations
 _BACKLOG = 16
-
-FAILED, REFUSED = "failed", "refused"
 
 
 class Offer:

@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -42,6 +40,8 @@ class Workers:
 
 def worker_metrics(workers: Workers | None, now: float) -> Iterator[Metric]:
     """Read how they are; `now` by time.monotonic()."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # for those who have an admin address
+
     running = GaugeMetricFamily("pointsman_workers", "Workers that run, by their state.", labels=["state"])
     restarts = CounterMetricFamily(
         "pointsman_worker_restarts", "Workers that died and were replaced, by what they ended with.", labels=["reason"]

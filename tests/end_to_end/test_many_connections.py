@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KIB = 1024
 IDLE = 10_000
-MAY_TAKE = 8 * KIB  # bytes of memory a connection
+MAY_TAKE = 4 * KIB  # bytes of memory a connection
 SLOW = 2_000
 REQUEST_HEAD = 4.0  # seconds
 LATE = 5.0  # seconds that a busy machine may take longer

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LARGE = {
     "acme", "aiohttp", "bcrypt", "consul", "cryptography", "h2", "josepy", "kazoo", "passlib", "prometheus_client",
@@ -40,7 +44,7 @@ def test_a_plain_configuration_loads_no_library_that_only_others_need() -> None:
 
 
 def test_the_admin_address_loads_what_it_needs() -> None:
-    assert loaded(CONFIGURED, f'{PLAIN}admin: {{bind: "127.0.0.1:0"}}') & LARGE == {"aiohttp", "prometheus_client"}
+    assert loaded(CONFIGURED, f'{PLAIN}admin: {{bind: "127.0.0.1:0"}}') & LARGE == {"prometheus_client"}
 
 
 def test_the_data_path_loads_no_registries_and_no_command_line() -> None:
@@ -56,6 +60,24 @@ def test_the_data_path_loads_no_registries_and_no_command_line() -> None:
         "proxy.registries",
         "proxy.takeover.offer",
     }
+
+
+WITHOUT_PYDANTIC = f"""
+import sys
+import config.without_pydantic, proxy.cli
+from pathlib import Path
+from proxy.config_file import ConfigFile
+from proxy.application import Application
+Application(ConfigFile(Path(sys.argv[1])).load().config)
+{LOADED}
+"""
+
+
+def test_a_process_that_runs_for_long_has_no_pydantic_and_no_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "pointsman.yaml"
+    file.write_text(f'{PLAIN}admin: {{bind: "127.0.0.1:0"}}')
+    modules = loaded(WITHOUT_PYDANTIC, str(file))
+    assert not modules & {*LARGE - {"prometheus_client"}, "pydantic", "pydantic_core", "yaml", "config.load"}
 
 
 def test_the_command_line_loads_other_commands_when_they_are_run() -> None:

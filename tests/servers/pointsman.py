@@ -112,11 +112,6 @@ class Pointsman(Program):
         """How many file descriptors it has open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
-    def memory(self) -> int:
-        """Its resident memory in bytes."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
-
 
 class MemoryPeak:
     """Watches the resident memory while the block lasts, a hundred times a second: `growth` over its beginning."""

@@ -39,6 +39,10 @@ class Program(ServerProcess):
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def memory(self) -> int:
+        """Its resident memory in bytes."""
+        return resident(self.pid)
+
     def wait(self, timeout: float) -> int:
         """Wait for it to end by itself; return its exit status."""
         assert self._process is not None, f"{self.command[0]} is not running"
@@ -48,6 +52,12 @@ class Program(ServerProcess):
             raise AssertionError(f"it did not end within {timeout:g} s:\n{self.output()}") from None
         finally:
             self.kill()
+
+
+def resident(pid: int) -> int:
+    """The resident memory of a process in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.takeover.channel import Channel, GoneError, Peer, TakeoverError, peer_of
+from proxy.takeover.channel import Channel, Peer, peer_of
+from proxy.takeover.failing import GoneError, TakeoverError
 from proxy.takeover.messages import Go, Hello, Message, Ready, Refused, Sockets, State, Yours
 from tests.proxy.running import instance, until
 from tests.proxy.takeover.taking import SOCKET, Stranger, configuration, living

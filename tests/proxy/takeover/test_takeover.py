@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestServer
 from config.load import parse
 from proxy.cli import claim_of
 from proxy.sockets import BindError
-from proxy.takeover.channel import TakeoverError
+from proxy.takeover.failing import TakeoverError
 from tests.proxy.clients import Clients, busy_instance
 from tests.proxy.running import instance, until
 from tests.proxy.takeover.taking import SOCKET, Stranger, configuration, living
