@@ -37,6 +37,7 @@ from config.units import (
     Duration,
     PathText,
     TcpBindText,
+    show,
 )
 
 MOST_WORKERS = 256
@@ -194,6 +195,15 @@ class Config(Model):
         if not routes and info.data.get("catalogs") == () and http:
             raise PydanticCustomError("sentence", "must have at least one item")
         return routes
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _some(cls, count: object) -> object:
+        """Say in one sentence what pydantic would in one for each form that it may have."""
+        number = int(count) if isinstance(count, str) and count.isdecimal() else count
+        if number != "auto" and (type(number) is not int or not 1 <= number <= MOST_WORKERS):
+            raise ValueError(f"must be a whole number from 1 to {MOST_WORKERS}, or auto, not {show(count)}")
+        return number
 
     @field_validator("catalogs")
     @classmethod

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import pytest
 import trustme
 
 from tests.servers.instances import Site
@@ -293,8 +294,8 @@ async def change(changes: Changes, file: Path, admin: str, times: int, chance: r
             await asyncio.sleep(0.05)
 
 
-def reloaded_under_load(folder: Path, times: int, seed: int) -> Record:
-    """Reload so often while clients are at work; return what became of what they sent."""
+def reloaded_under_load(folder: Path, times: int, seed: int, **more: Any) -> Record:
+    """Reload so often, with `more` keys, while clients are at work; return what became of what they sent."""
     chance, record = random.Random(seed), Record()
 
     async def work(proxy: Pointsman, changes: Changes) -> None:
@@ -311,7 +312,7 @@ def reloaded_under_load(folder: Path, times: int, seed: int) -> Record:
 
     with Site(folder, *NAMES) as instances:
         web = {"discovery": {"static": instances.addresses()}}
-        more: dict[str, Any] = {"reload": {"watch": False}, "drain_timeout": "10s"}
+        more = {"reload": {"watch": False}, "drain_timeout": "10s", **more}
         with Pointsman(folder, {"web": web}, **more) as proxy:
             file = folder / "pointsman.yaml"
             changes = Changes(folder, json.loads(file.read_text()), instances, chance)
@@ -333,10 +334,11 @@ def show(times: int, record: Record) -> None:
         print(f"| {kind} | {sent:,} | {failed.total()} | {why} |", flush=True)
 
 
-def test_no_request_fails_while_the_configuration_is_changed(tmp_path: Path) -> None:
-    record = reloaded_under_load(tmp_path, times=50, seed=1)
-    show(50, record)
-    assert all(sent > 50 for sent in record.sent.values())
+@pytest.mark.parametrize(("workers", "times"), [(1, 50), (2, 12)])
+def test_no_request_fails_while_the_configuration_is_changed(tmp_path: Path, workers: int, times: int) -> None:
+    record = reloaded_under_load(tmp_path, times, seed=1, workers=workers)
+    show(times, record)
+    assert all(sent > times for sent in record.sent.values())
     assert len(record.sent) == 11
     assert not record.failures
 

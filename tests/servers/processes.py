@@ -140,6 +140,14 @@ def runs(pid: int) -> bool:
         return False
 
 
+def established(pid: int, port: int) -> int:
+    """Return how many connections a process has to a port."""
+    inodes = _inodes(pid)
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    there = [one for one in lines if int(one[2].partition(":")[2], 16) == port and one[3] == _ESTABLISHED]
+    return sum(int(one[9]) in inodes for one in there)
+
+
 def answered_by(client: Client, host: str, times: int = 16) -> set[str]:
     """Return which instances of tests.servers.site answer so many requests for a host."""
     return {client.ask(host=host).headers.get("x-instance", "") for _ in range(times)}
