@@ -59,13 +59,16 @@ fuzz: .venv/installed
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 bench: .venv/installed
+	-@$(BIN)/python -m compiled --if-needed
 	$(BIN)/python -m bench
 
 bench-quick: .venv/installed
+	-@$(BIN)/python -m compiled --if-needed
 	$(BIN)/python -m bench --quick
 
 # The parts of the data path one by one, to compare before and after a change: python -m bench.compare OLD.json NEW.json.
 bench-micro: .venv/installed
+	-@$(BIN)/python -m compiled --if-needed
 	$(BIN)/python -m bench.micro
 
 # How soon a change in Consul moves traffic, beside Traefik and HAProxy, and what following Consul costs: 11 minutes.

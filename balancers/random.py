@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random as RandomSource
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Random:
     """Pick uniformly; weights are ignored. O(1)."""
 

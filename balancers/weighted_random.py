@@ -6,6 +6,8 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WeightedRandom:
     """Pick at random by weight: a draw in the running sum of the weights. O(log n)."""
 

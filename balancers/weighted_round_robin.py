@@ -5,6 +5,8 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
@@ -18,6 +20,7 @@ _Turn = tuple[float, int, "Endpoint"]
 _LEFT = 2  # a heap may hold so many times as many turns as there are endpoints, until those of who left are sorted out
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WeightedRoundRobin:
     """Smooth weighted round robin: weights 5, 1, 1 give a b a a c a a, not five a in a row. O(log n).
 

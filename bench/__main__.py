@@ -20,6 +20,7 @@ from bench.report import Result, document, table, too_slow
 from bench.rounds import Cores, MeasurementError, Stand, Step, plan, stand
 from bench.servers import ServerFailedError
 from bench.workloads import WORKLOADS, Generator, Workload
+from compiled.loading import VARIABLE
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -43,6 +44,7 @@ QUICK_PROXIES = (OURS, "nginx", "haproxy")
     multiple=True,
     help=f"Fail when {OURS} takes more; may be repeated.",
 )
+@click.option("--interpreted", is_flag=True, help=f"Measure {OURS} as it runs without what was built of it.")
 @click.option("--list", "listing", is_flag=True, help="List the proxies and workloads.")
 def main(
     quick: bool,
@@ -52,6 +54,7 @@ def main(
     seconds: int | None,
     output: Path | None,
     limits: tuple[str, ...],
+    interpreted: bool,
     listing: bool,
 ) -> None:
     """Measure pointsman and its peers side by side: CPU time per request, throughput, latency, memory."""
@@ -68,6 +71,8 @@ def main(
     rounds = rounds or 3
     seconds = seconds or 3
 
+    if interpreted:
+        os.environ[VARIABLE] = "0"
     _exit_by_exception()
     started = datetime.now().astimezone()
     try:
@@ -99,6 +104,8 @@ def main(
     _write(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     _write(picture, chart(results))
     click.echo(f"\nrounds: {rounds}, {seconds} s each; median (smallest..largest) of the rounds")
+    if machine["pointsman"]:
+        click.echo(f"what was measured is {machine['pointsman']}")
     click.echo(f"details in {output}, the ratios as a chart in {picture}")
 
     complaints = [line for result in results for line in too_slow(result, chosen_limits)]

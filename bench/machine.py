@@ -33,6 +33,7 @@ def describe(programs: Mapping[str, str]) -> dict[str, object]:
         "commit": _first_line(
             ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
         ),
+        "pointsman": _first_line([programs[OURS], "version"]) if OURS in programs else None,
         "versions": {
             **{
                 name: _first_line([path, *_VERSION.get(name, ("-v",))])

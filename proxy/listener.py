@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from itertools import count
 from random import getrandbits
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.access_log.record import Record
 from proxy.http.downstream import Downstream
@@ -144,19 +143,32 @@ class Listener(Listening["Downstream"]):
         log.write(record)
 
 
-_process = b"%024x" % getrandbits(96)
-_numbers = count()
+class Ids:
+    """Makes request IDs: 96 random bits of this process, and a number. A random one for each would cost 0.3 µs more."""
+
+    __slots__ = ("_block", "_number", "_process", "_start")
+
+    def __init__(self) -> None:
+        self._number = 0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Have a forked process make others than the one that it was forked from."""
+        self._process = b"%024x" % getrandbits(96)  # of a source that Python has seeded anew by now
+        self._block = -1
+        self._start = b""
+
+    def make(self) -> bytes:
+        """Make the next one. Its last two digits come from a table: to write the number costs 0.2 µs each time."""
+        number = self._number
+        self._number = number + 1
+        if number >> 8 != self._block:
+            self._block = number >> 8
+            self._start = b"%b%06x" % (self._process, self._block & 0xFFFFFF)
+        return self._start + _DIGITS[number & 0xFF]
 
 
-def _begin_anew() -> None:
-    """Have a forked process make others than the one that it was forked from."""
-    global _process
-    _process = b"%024x" % getrandbits(96)  # of a source that Python has seeded anew by now
-
-
-os.register_at_fork(after_in_child=_begin_anew)
-
-
-def new_id() -> bytes:
-    """Make a request ID: 96 random bits of this process, and a number. A random one for each would cost 0.3 µs more."""
-    return b"%b%08x" % (_process, next(_numbers))
+_DIGITS: Final[list[bytes]] = [b"%02x" % number for number in range(256)]
+_ids = Ids()
+new_id = _ids.make
+os.register_at_fork(after_in_child=_ids.begin_anew)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic
 
+from mypy_extensions import mypyc_attr
+
 from proxy.http.fields import BadMessageError
 from proxy.path_index import PathIndex
 from proxy.paths import compared, slashed
@@ -21,6 +23,7 @@ _ROOM = 4096  # authorities whose routes are remembered
 _LONGEST = 256  # bytes of one that is
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Router(Generic[Goal]):
     """Finds the goal of a request among routes, in their order.
 

@@ -3,7 +3,8 @@
 A request, in the order in which it passes:
 
     downstream.py    a client's connection                    heads.py        reading a message's head
-    fields.py        what its field lines mean                bodies.py       where a body ends
+    start_lines.py   what its first line says                 bodies.py       where a body ends
+    fields.py        what its field lines mean
     buffers.py       how much of it we hold                   exchange.py     one request and its response
     connections.py   idle connections to an endpoint          upstream.py     an instance's connection
     answers.py       what we answer by ourselves              client.py       how a client is held up and left

@@ -120,7 +120,7 @@ class ChunkedBody(BodyReader):
         """Take no more than `most` bytes in all, of which so many were received. Raises BadMessageError."""
         self._most, self._room = most, most - received - self._left
         if self._room < 0:
-            raise BadMessageError(f"a body of more than {most} bytes", 413)
+            raise BadMessageError(f"a body of more than {most:.0f} bytes", 413)
 
     # Each state reads from `at` on and returns where it stopped, or -1 when it needs more of a line.
 
@@ -134,7 +134,7 @@ class ChunkedBody(BodyReader):
         self._left = int(line[1], 16)
         self._room -= self._left
         if self._room < 0:
-            raise BadMessageError(f"a body of more than {self._most} bytes", 413)
+            raise BadMessageError(f"a body of more than {self._most:.0f} bytes", 413)
         self._state = self._data if self._left else self._trailer
         return end + 2
 
@@ -181,7 +181,7 @@ def narrow(body: BodyReader | None, length: int | None, received: int, most: flo
     if isinstance(body, ChunkedBody):
         body.narrow(most, received)
     elif (received if length is None else length) > most:
-        raise BadMessageError(f"a body of more than {most} bytes", 413)
+        raise BadMessageError(f"a body of more than {most:.0f} bytes", 413)
 
 
 def chunk(content: bytes) -> bytes:

@@ -8,9 +8,9 @@ is under way its connection is read through `Bounded`.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
-SIZE = 64 * 1024  # bytes read at a time of a body, and of requests that come ahead of their turn
+SIZE: Final = 64 * 1024  # bytes read at a time of a body, and of requests that come ahead of their turn
 WRITE_HIGH, WRITE_LOW = 32 * 1024, 8 * 1024  # bytes waiting to be written, above and below which the other side pauses
 
 # One buffer serves every connection of the process: the loop fills it, and we copy out of it before anything else runs.

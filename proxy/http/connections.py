@@ -19,7 +19,7 @@ from proxy.tls.pair import CertificateError
 
 if TYPE_CHECKING:
     from discovery.instance import Instance
-    from proxy.http.heads import HeadLimits, ResponseReader
+    from proxy.http.heads import HeadLimits, ResponseHead, ResponseReader
     from proxy.proxy_protocol import Ends, Version
     from proxy.tcp.counts import Counts
     from proxy.tls.instances import InstanceTls
@@ -75,6 +75,8 @@ class Connections:
         "_way",
         "authority",
         "idle_elsewhere",
+        "last",
+        "last_head",
         "limits",
         "open",
         "raw",
@@ -86,6 +88,8 @@ class Connections:
         self._way = Way(instance, options.tls, options.proxy_protocol)
         self.authority = b"localhost" if instance.path else instance.authority.encode()
         self.reader = options.reader
+        self.last: ResponseHead | None = None  # of the heads that came before the one that came last, and as it came
+        self.last_head = b""
         self.limits = options.limits
         self.open = 0
         self.idle_elsewhere = 0  # kept by other processes, for those who look
@@ -150,9 +154,13 @@ class Connections:
         While there are no descriptors it waits, for as long as connecting may take: for one, or for a connection that
         another exchange has done with. That will not do where something else than HTTP is spoken.
         """
-        task = asyncio.get_running_loop().create_task(self._connect(exchange, speaks))
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._connect(exchange, speaks))
         self._connecting[exchange] = task
-        task.add_done_callback(lambda task: self._report(exchange, task))
+        # asyncio.timeout() would do, but makes connecting a quarter dearer.
+        timeout = self._options.connect_timeout
+        timer = loop.call_later(timeout, self._out_of_time, exchange, task, timeout)
+        task.add_done_callback(lambda task: self._report(exchange, task, timer))
 
     def give_up(self, exchange: Connects) -> None:
         """Stop connecting for an exchange whose client is gone."""
@@ -189,12 +197,10 @@ class Connections:
         self.close_idle()
 
     async def _connect(self, exchange: Connects, speaks: type[Upstream]) -> None:
-        timeout = self._options.connect_timeout
         try:
-            async with asyncio.timeout(timeout):
-                upstream = await self._open(exchange, speaks)
-        except TimeoutError:
-            failure = Unconnected(f"no connection within {timeout:g} s", 504)
+            upstream = await self._open(exchange, speaks)
+        except TimeoutError as error:  # the system's own, which came before ours
+            failure = Unconnected(f"connection failed: {error.strerror or error}", 504)
         except ssl.SSLError as error:
             failure = Unconnected(self._way.why(error))
         except CertificateError as error:
@@ -234,7 +240,13 @@ class Connections:
             if idle is not None:
                 idle.transport.abort()  # which leaves its descriptor
 
-    def _report(self, exchange: Connects, task: asyncio.Task[None]) -> None:
+    def _out_of_time(self, exchange: Connects, task: asyncio.Task[None], timeout: float) -> None:
+        if self._connecting.get(exchange) is task:  # and not another try of the same exchange
+            self.give_up(exchange)
+            exchange.unconnected(Unconnected(f"no connection within {timeout:g} s", 504))
+
+    def _report(self, exchange: Connects, task: asyncio.Task[None], timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
         if task.cancelled() or (error := task.exception()) is None:
             return
         _log.error("connecting to an instance died of a fault in pointsman", exc_info=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from mypy_extensions import mypyc_attr
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from proxy.listener import Listener
     from proxy.proxy_protocol import Ends
 
+_now: Final = time.monotonic  # looked up once: compiled, each look-up would cost more than the call
 _LAST_CHANCE = 1.0  # seconds that a drained connection has left for a request that may be on its way
 _HEADS_AT_ONCE = 64  # read in one turn of the loop; those whose requests we answer ourselves wait for nothing else
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
@@ -81,7 +82,7 @@ class Downstream(Client):
         proxied = self._proxied
         peer = transport.get_extra_info("peername") if proxied is None else proxied.source
         self.origin = Origin(listener.forwarding, peer, secured)
-        self.deadline = time.monotonic() + listener.timeouts.request_head
+        self.deadline = _now() + listener.timeouts.request_head
         refusal = listener.joined(self)
         if refusal is not None:
             self._give(refusal, None)
@@ -164,7 +165,7 @@ class Downstream(Client):
         """Go on with a request that may pass, or give the client the answer that it gets instead."""
         self._exchange = None
         self.expires = NEVER
-        request, terms, now = admission.request, admission.terms, time.monotonic()
+        request, terms, now = admission.request, admission.terms, _now()
         if answer is not None:
             self.keep_alive = self.keep_alive and admission.request_whole
             self._give(answer, request, admission.started)
@@ -190,7 +191,7 @@ class Downstream(Client):
         """Close soon: once what is under way, or may be on its way in this moment, has been answered."""
         self.keep_alive = False
         if self._exchange is None and not (self.full or self._lingering or self.transport.is_closing()):
-            self.deadline = min(self.deadline, time.monotonic() + _LAST_CHANCE)
+            self.deadline = min(self.deadline, _now() + _LAST_CHANCE)
 
     def say_goodbye(self) -> None:
         """Ask a client to leave whose connection is a tunnel, where it can be asked."""
@@ -233,7 +234,7 @@ class Downstream(Client):
     def _go_on(self) -> None:
         """Begin with the requests that waited, unless something else holds them up by now."""
         if self._exchange is None and not (self.full or self._lingering or self.transport.is_closing()):
-            self._next(time.monotonic())
+            self._next(_now())
             if self.listener.draining:
                 self.drain()
 
@@ -270,24 +271,29 @@ class Downstream(Client):
         if self._lingering or self.transport.is_closing():
             self._ahead = b""
             return
-        if data.startswith(b"\r\n"):
-            data = _EMPTY_LINES.sub(b"", data, count=1)  # RFC 9112 2.2: empty lines before a request are ignored
-        end = data.find(END)
-        if end < 0:
-            self._ahead = data
-            self._await_head(data)
-            return
         listener = self.listener
-        if end > listener.limits.headers + listener.limits.request_line:
-            self._refuse_large(data)
-            return
-        now = time.monotonic()
-        head = data[: end + 4]
-        try:
-            request = listener.reader.read(head)
-        except BadMessageError as error:
-            self._refuse(error.status, str(error))
-            return
+        now = _now()
+        known = listener.reader.recall(data)
+        if known is not None:
+            request, head, ahead = known, data, b""
+        else:
+            if data.startswith(b"\r\n"):
+                data = _EMPTY_LINES.sub(b"", data, count=1)  # RFC 9112 2.2: empty lines before a request are ignored
+            end = data.find(END)
+            if end < 0:
+                self._ahead = data
+                self._await_head(data)
+                return
+            if end > listener.limits.headers + listener.limits.request_line:
+                self._refuse_large(data)
+                return
+            end += len(END)
+            head, ahead = data[:end], data[end:]
+            try:
+                request = listener.reader.read(head)
+            except BadMessageError as error:
+                self._refuse(error.status, str(error))
+                return
         self._head_begun = False
         self.keep_alive = request.keep_alive and not listener.draining
         if listener.requests_per_connection:
@@ -306,15 +312,15 @@ class Downstream(Client):
         body: BodyReader | None
         if request.length == 0:
             body, content, trailers, whole = None, b"", b"", True
-            self._ahead = data[end + 4 :]
+            self._ahead = ahead
         else:
             if request.length is not None and request.length > most:
                 self.keep_alive = False
-                self._refuse(413, f"a body of more than {most} bytes", request)
+                self._refuse(413, f"a body of more than {most:.0f} bytes", request)
                 return
             body = ChunkedBody(most) if request.length is None else LengthBody(request.length)
             try:
-                content = body.feed(data[end + 4 :])
+                content = body.feed(ahead)
             except BadMessageError as error:
                 self.keep_alive = False
                 self._refuse(error.status, str(error), request)
@@ -340,7 +346,7 @@ class Downstream(Client):
             terms = self._at_edge(request, terms, now, content, trailers)
             if terms is None:
                 return
-            body = self._body
+            body = self._reader()
         exchange = self._exchange = Exchange(self, request, terms, now)
         exchange.begin(content, whole, trailers)
         if body is not None and self._exchange is exchange:
@@ -359,7 +365,7 @@ class Downstream(Client):
             self._refuse_large(data)
         elif not self._head_begun:
             self._head_begun = True
-            self.deadline = time.monotonic() + self.listener.timeouts.request_head
+            self.deadline = _now() + self.listener.timeouts.request_head
 
     def _guarded(
         self, guard: Guard, request: RequestHead, terms: Terms, now: float, content: bytes, whole: bool, trailers: bytes
@@ -411,6 +417,10 @@ class Downstream(Client):
             self._body = edge.mirror.taken(request, content, trailers, body)
         return passed
 
+    def _reader(self) -> BodyReader | None:
+        """Return who reads the rest of the body: a mirror, too, by now."""
+        return self._body
+
     def _read_body(self, exchange: Exchange | Admission, body: BodyReader, data: bytes) -> None:
         try:
             content = body.feed(data)
@@ -449,7 +459,7 @@ class Downstream(Client):
         if close:
             self._linger()
         else:
-            self._next(time.monotonic())
+            self._next(_now())
 
     def _answer_for_all(self, request: RequestHead, head: bytes) -> None:
         """Answer an OPTIONS or TRACE that may be passed on no further."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.http.answers import refusal
 from proxy.http.bodies import chunk, last_chunk
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from proxy.http.heads import ResponseHead
     from proxy.http.upstream import Upstream
 
-_JOINED = 16 * 1024  # bytes of content up to which one joined write is cheaper than two
-_HEAD_ENDS = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
+_JOINED: Final = 16 * 1024  # bytes of content up to which one joined write is cheaper than two
+_HEAD_ENDS: Final[tuple[bytes, ...]] = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
 
 
 class Exchange(Dispatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mypy_extensions import mypyc_attr
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NOBODY = TrustedProxies()
 _SCHEMES = (b"http", b"https")
-_VIA = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
+_VIA: Final[tuple[bytes, ...]] = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
 
 
 class Telling(Protocol):
@@ -65,7 +65,7 @@ class Origin:
         if self.plain:
             address = f"X-Forwarded-For: {self.address}\r\n" if self.address else ""
             start = f"{address}X-Forwarded-Proto: {self._scheme.decode()}\r\n".encode() + start
-        self.tails = (start + _VIA[0], start + _VIA[1]) if start else _VIA
+        self.tails: tuple[bytes, ...] = (start + _VIA[0], start + _VIA[1]) if start else _VIA
 
     def under(self, forwarding: Forwarding) -> Origin:
         """Return the same client as its listener believes and writes about it from now on."""

@@ -7,9 +7,8 @@ pass and a proxy must not is refused here. A head is only read when it is whole,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 
@@ -28,26 +27,19 @@ from proxy.http.fields import (
     drop_listed,
     in_request,
     in_response,
-    read_host,
     tunnelled,
 )
-from proxy.http.recurring import KnownRequest, Recurring
+from proxy.http.recurring import LONGEST, KnownRequest, Recurring
+from proxy.http.start_lines import read_request_line, read_status_line
 
 if TYPE_CHECKING:
     from proxy.http.forwarding import Origin
 
-END = b"\r\n\r\n"
+END: Final = b"\r\n\r\n"
 
-_ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]+)((?:[/?][^#]*)?)", re.IGNORECASE)
-# llhttp skips what stands for an empty line before it, even a lone CR, and lets several blanks pass.
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/([0-9]\.[0-9])")
-_MINOR_VERSIONS = {b"1.0": 0, b"1.1": 1}
-_AUTHORITY_FORM = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+):[0-9]{1,5}")
 _BODILESS_METHODS = frozenset([b"CONNECT", b"TRACE"])  # RFC 9110 9.3.6, 9.3.8
 _COUNTED_METHODS = frozenset([b"OPTIONS", b"TRACE"])  # those for which Max-Forwards means something (RFC 9110 7.6.2)
-# llhttp takes any three digits for a status, and any characters for the reason.
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -~\x80-\xff]*))?")
-_NEW: Any = object()  # stands for the meaning of a line not seen before
+_NEW: Final[Any] = object()  # stands for the meaning of a line not seen before
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +212,11 @@ class RequestReader:
         self._end = _End()
         self._begin_anew()
 
+    def recall(self, data: bytes) -> RequestHead | None:
+        """Understand what arrived, if the whole of it is a head that came before: nobody need look for its end."""
+        known = self._recurring.get(data) if len(data) <= LONGEST else None
+        return known.head.again(known) if known is not None else None
+
     def read(self, head: bytes) -> RequestHead:
         """Understand `head`, which ends with the empty line. Raises BadMessageError."""
         recurring = self._recurring.get(head)
@@ -231,7 +228,7 @@ class RequestReader:
         judged = False
         start = known.starts.get(line)
         if start is None:
-            start = _read_request_line(line, self._limits.request_line, self._refused)
+            start = read_request_line(line, self._limits.request_line, self._refused)
             self._judge(head)
             judged = True
             known.learn_start(line, start)
@@ -374,7 +371,7 @@ class ResponseReader:
         if start is None:
             _judge_response(head)
             judged = True
-            start = _read_status_line(line)
+            start = read_status_line(line)
             known.learn_start(line, start)
         if len(lines) > self._limits.header_count + 3:
             raise BadMessageError(f"more than {self._limits.header_count} header fields")
@@ -450,51 +447,3 @@ def _judge_response(head: bytes) -> None:
         pass  # the head is fine
     except httptools.HttpParserError as error:
         raise BadMessageError(str(error)) from None
-
-
-def _read_request_line(
-    line: bytes, limit: int, refused: frozenset[bytes]
-) -> tuple[bytes, bytes, bytes, int, bytes | None]:
-    """Return the method, the target in origin form, the line to be sent, the minor version, an absolute authority.
-
-    Raises BadMessageError.
-    """
-    if len(line) > limit:
-        raise BadMessageError(f"a request line of more than {limit} bytes", 414)
-    parts = _REQUEST_LINE.fullmatch(line)
-    if parts is None:
-        raise BadMessageError("a malformed request line")
-    method, target, version = parts.groups()
-    minor_version = _MINOR_VERSIONS.get(version)
-    if minor_version is None:
-        raise BadMessageError("a version that is not spoken here", 505)
-    if method in refused:
-        raise BadMessageError(f"{method.decode()} is not allowed here", 405)
-    if b"#" in target:
-        raise BadMessageError("a fragment in the request target")
-    authority = None
-    if method == b"CONNECT":
-        if not _AUTHORITY_FORM.fullmatch(target):
-            raise BadMessageError("a malformed request target: CONNECT wants host:port")
-        authority = target
-    elif target[:1] != b"/":
-        absolute = _ABSOLUTE_FORM.fullmatch(target)
-        if absolute:
-            authority, path = read_host(absolute[1]), absolute[2]
-            target = path if path[:1] == b"/" else b"/" + path
-            if not path and method == b"OPTIONS":
-                target = b"*"  # RFC 9112 3.2.4
-        elif target != b"*" or method != b"OPTIONS":
-            raise BadMessageError("a malformed request target")
-    if authority is not None or not minor_version:
-        line = b"%b %b HTTP/1.1" % (method, target)
-    return method, target, line, minor_version, authority
-
-
-def _read_status_line(line: bytes) -> tuple[int, bytes, bool]:
-    """Return the status, the line to be sent, and whether it is of HTTP/1.0. Raises BadMessageError."""
-    parts = _STATUS_LINE.fullmatch(line)
-    if parts is None:
-        raise BadMessageError("a malformed status line, or a version that is not spoken here")
-    minor_version, status, reason = parts.groups()
-    return int(status), b"HTTP/1.1 %b %b" % (status, reason or b""), minor_version == b"0"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from proxy.http.heads import RequestHead
 
 H = TypeVar("H")
+
+LONGEST: Final = 2048  # bytes of a head that is remembered
 
 
 class Recurring(Generic[H]):
@@ -21,7 +23,6 @@ class Recurring(Generic[H]):
     __slots__ = ("found", "get")
 
     _ROOM = 512  # heads
-    _LONGEST = 2048  # bytes of one
 
     def __init__(self) -> None:
         self.found: dict[bytes, H] = {}
@@ -29,7 +30,7 @@ class Recurring(Generic[H]):
 
     def keep(self, head: bytes, meaning: H) -> None:
         """Remember a head; all are forgotten once there are too many."""
-        if len(head) <= self._LONGEST:
+        if len(head) <= LONGEST:
             if len(self.found) >= self._ROOM:
                 self.found.clear()
             self.found[head] = meaning

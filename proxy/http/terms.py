@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from proxy.edge.edge import Edge
     from proxy.edge.header_rules import HeaderRules
     from proxy.service import Service
 
-NEVER = float("inf")
+NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

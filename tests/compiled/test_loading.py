@@ -66,7 +66,9 @@ class TestWhatWasBuilt:
         edit(copy / source)
         assert outcome_of(run(copy)) == f"interpreted: {source} is not what it was built from"
         program = f"import {source[:-3].replace('/', '.')} as edited; assert edited.EDITED"
-        subprocess.run([sys.executable, "-c", program], cwd=copy, check=True)
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=copy, env={**os.environ, loading.VARIABLE: "auto"}, check=True
+        )
 
     def test_gives_way_to_an_edited_source_that_is_neither_older_nor_longer(self, copy: Path) -> None:
         source = copy / "proxy/http/heads.py"

@@ -156,7 +156,7 @@ def outcome(read: object, head: bytes) -> object:
     except BadMessageError as error:
         return error.status
     # Its reader is not told the origin; the others are how it is sent on if it came before.
-    left_out = ("origin", "known", "written")
+    left_out = ("origin", "known", "written", "client", "switches")
     return {name: getattr(result, name) for name in _attributes(type(result)) if name not in left_out}
 
 
@@ -192,10 +192,9 @@ def test_a_reader_of_responses_that_remembers_says_the_same_as_a_new_one(texts: 
 class _Sends(Writes):
     """Sends a request that came on a plain connection."""
 
-    request_whole = True
-
     def __init__(self, request: RequestHead) -> None:
         self.request = request
+        self.request_whole = True
         request.origin = Origin(Forwarding(), ("192.0.2.1", 1))
 
 
