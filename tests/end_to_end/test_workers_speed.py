@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.end_to_end.test_control_killed import told
@@ -43,6 +44,10 @@ class Asking:
             self.answers.append((asked, time.time(), answer.headers["x-instance"]))
 
 
+def _all_answered_by(asking: list[Asking], name: str) -> bool:
+    return all(one.answers and one.answers[-1][2] == name for one in asking)
+
+
 def test_a_change_reaches_all_workers_at_once(tmp_path: Path) -> None:
     file = tmp_path / "web.json"
     with Site(tmp_path, *NAMES) as instances:
@@ -57,7 +62,7 @@ def test_a_change_reaches_all_workers_at_once(tmp_path: Path) -> None:
                 for number in range(1, CHANGES + 1):
                     name = NAMES[number % 2]
                     told(file, [addresses[number % 2]])
-                    until(lambda name=name: all(one.answers[-1][2] == name for one in asking), "the change")  # type: ignore[misc]
+                    until(partial(_all_answered_by, asking, name), "the change")
             finally:
                 for one in asking:
                     one.finish()

@@ -145,7 +145,7 @@ def raised(patch: pytest.MonkeyPatch) -> None:
 
 def any_host(patch: pytest.MonkeyPatch) -> None:
     """Take the same Host from everybody."""
-    patch.setattr("proxy.http.heads.read_host", lambda value: b"a")
+    patch.setitem(fields._IN_REQUESTS, b"host", (fields.HOST, lambda value: b"a"))
 
 
 def refused_hosts(patch: pytest.MonkeyPatch) -> None:
