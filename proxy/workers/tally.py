@@ -7,8 +7,8 @@ the living have counted and what the dead had, so that it never falls when one o
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain, repeat
-from operator import add, attrgetter, lt, sub
+from itertools import chain, compress, count, repeat
+from operator import add, attrgetter, lt, ne, sub
 from typing import TYPE_CHECKING, Any
 
 from proxy.tcp.counts import Counts
@@ -59,8 +59,8 @@ def _all_but_endpoints(served: Served) -> dict[Key, Any]:
     return found
 
 
-# What is looked at of many objects of a kind to find those of which something is to be told. Columns are filled and
-# compared by C, with no step of Python for each object: a sixth of the time. An endpoint's failures are counted while
+# What is looked at of many objects of a kind to find those of which something is to be told: as much as has changed
+# when anything has. To look at every number takes nearly three times as long. An endpoint's failures are counted while
 # the request is in flight, so they are told when it ends at the latest.
 
 
@@ -69,7 +69,7 @@ def _column(get: Callable[[Any], Any]) -> Column:
 
 
 def _idle(objects: Iterable[Any]) -> list[int]:
-    return list(map(len, map(attrgetter("_idle"), objects)))  # a third of the time that the property takes
+    return list(map(len, map(attrgetter("_idle"), objects)))  # half of the time that the property takes
 
 
 def _answered(objects: Iterable[Any]) -> list[Values]:
@@ -118,10 +118,9 @@ class _Row:
         if columns == self._columns:
             return
         read = KINDS[self._kind].read
-        for before, now in zip(self._columns, columns, strict=True):
-            for place, (was, is_) in enumerate(zip(before, now, strict=True)):
-                if was != is_:
-                    changed[self._key(place)] = read(objects[place])
+        pairs = zip(self._columns, columns, strict=True)
+        for place in {place for before, now in pairs for place in compress(count(), map(ne, before, now))}:
+            changed[self._key(place)] = read(objects[place])
         self._columns = columns
 
     def _follow(self, gone: list[Key], objects: Sequence[Any]) -> None:

@@ -36,15 +36,6 @@ SMALL: dict[str, Any] = {
 class Kept:
     """Stands in for a connection that is idle, and for what is under way or waits."""
 
-    def __init__(self) -> None:
-        self.transport = self
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-    def abort(self) -> None:
-        """Nor to end."""
-
 
 def application(folder: Path, config: dict[str, Any] | None = None) -> Application:
     """Make one that is not started; nobody is there yet."""
@@ -91,6 +82,18 @@ def fill(worker: Application, numbers: Callable[[], int]) -> dict[Key, tuple[flo
             one._under_way.update(Kept() for _ in range(one.in_flight_elsewhere))
             one.in_flight_elsewhere = 0
     return read(worker)
+
+
+async def stop(worker: Application) -> None:
+    """End one that was filled."""
+    for key, one in objects_of(worker).items():
+        if key[0] == "connections":
+            one._idle.clear()
+        elif key[0] == "places":
+            one._waiting.clear()
+        elif key[0] == "copies":
+            one._under_way.clear()
+    await worker.stop()
 
 
 def primes() -> Callable[[], int]:

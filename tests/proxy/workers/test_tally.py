@@ -27,6 +27,7 @@ from tests.proxy.workers.counting import (
     follow,
     primes,
     samples,
+    stop,
     tell,
     web,
 )
@@ -119,7 +120,7 @@ async def three(tmp_path: Path) -> Any:
         follow(["a", "b"], *made, service=service)
     yield made
     for one in made:
-        await one.stop()
+        await stop(one)
 
 
 async def test_every_metric_is_a_total_or_the_control_process_own(three: list[Application]) -> None:
@@ -464,7 +465,7 @@ async def test_the_admin_api_shows_totals(tmp_path: Path) -> None:
             web(worker).follow(snapshot)
             fill(worker, lambda: 3)
             tell(totals, number, Reporter(), worker)
-            await worker.stop()
+            await stop(worker)
         totals.write(control.application)
         _, shown = await control.admin("/api/v1/services/web")
     assert (shown["in_flight"], shown["queued"], shown["tunnels"]) == (6, 6, 6)
