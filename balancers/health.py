@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from balancers.known import Known
+
 _NEVER = float("inf")
 # An answer of 5xx comes from an instance that works well enough to give one; all else that a request may fail of means
 # that it, or the way to it, does not.
@@ -34,21 +36,6 @@ class Thresholds:
     base_ejection_time: float = 30.0
     max_ejection_time: float = 300.0
     interval: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What one process knows of an endpoint's health, for another one on the same machine; see Health."""
-
-    state: str
-    reason: str
-    cause: str
-    since: float
-    until: float
-    row: int
-    passed: int
-    failed: int
-    last_probe: str
 
 
 class Health:

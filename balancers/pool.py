@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from balancers.balancer import Policy, Request
     from balancers.choice import Choice, Compose
-    from balancers.health import Known
+    from balancers.known import Known
     from balancers.slow_start import SlowStart
     from balancers.sticky import Sticky
     from discovery.instance import Instance, Snapshot

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from balancers.endpoint import Endpoint
-    from balancers.health import Known
+    from balancers.known import Known
     from proxy.application import Application
     from proxy.config_file import Loaded
     from proxy.service import Service

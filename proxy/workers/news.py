@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from balancers.health import Known
+    from balancers.known import Known
     from discovery.consul.wishes import Wish
     from discovery.instance import Snapshot
     from proxy.config_file import Loaded
