@@ -77,7 +77,6 @@ class _Worker:
     number: int
     pid: int
     link: Link
-    since: float
     serves: bool = False
     answered: int = 0  # the number of the last `Asks` that it has answered
     reported: float = 0.0  # when it last told what it counts
@@ -107,7 +106,6 @@ class Workers:
         self.count = count
         self.living: dict[int, _Worker] = {}
         self.restarts: dict[str, int] = {}  # of workers, by what they ended of
-        self.control_restarts = heritage.restarts if heritage is not None else 0
         self.heritage = heritage
         self.totals = Totals()
         self.link = Link(supervisor, self._from_supervisor, self._left_alone)
@@ -194,6 +192,8 @@ class Workers:
     def _tell_catalogs(self) -> None:
         for catalog in self._app.catalogs.catalogs:
             assert isinstance(catalog, Catalog)
+            if self.heritage is not None and catalog.unready():
+                continue  # the workers know more of it than we do yet
             found = self._found(catalog)
             known = self._catalogued.get(catalog.name, ())
             now = tuple((one.name, one.routes) for one in found)
@@ -394,7 +394,7 @@ class Workers:
         if before is not None:
             before.link.close()
         link = Link(sock, partial(self._from_worker, number), partial(self._gone, number))
-        worker = self.living[number] = _Worker(number, message.pid, link, time.monotonic())
+        worker = self.living[number] = _Worker(number, message.pid, link)
         link.start()
         if not self._draining and self._begun:
             self.set_up(worker)

@@ -25,7 +25,6 @@ class Heritage:
 
     def __init__(self, kept: Kept) -> None:
         sockets = list(kept.sockets)
-        self.restarts = kept.restarts
         self.why = kept.why
         self.loaded: Loaded | None
         # By service the weights and the reasons for which endpoints are drained, each by identity; those of splits.
