@@ -29,6 +29,7 @@ from proxy.edge.users_file import UsersFileError
 from proxy.settings import StickyKeyError
 from proxy.sockets import BindError
 from proxy.takeover.failing import TakeoverError
+from proxy.threads import PassingThreads
 from proxy.tls.acme.renewals import AcmeError
 from proxy.tls.pair import CertificateError
 
@@ -110,6 +111,7 @@ def end_with(text: str, status: int = BAD_USAGE) -> NoReturn:
 def status_of(work: Coroutine[object, object, int]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.get_loop().set_default_executor(PassingThreads())
             return runner.run(work)
     except BindError as error:
         click.echo(f"pointsman: {error}", err=True)
