@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.contenders import OURS
 from bench.install import PACE
 
+_CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 _PACKAGES = ("pointsman", "uvloop", "httptools")
 
 # How the others than nginx, HAProxy and wrk are asked for their version.
@@ -27,6 +28,7 @@ def describe(programs: Mapping[str, str]) -> dict[str, object]:
         "cpu": cpu_model(Path("/proc/cpuinfo").read_text().splitlines()),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
+        "congestion_control": _CONGESTION.read_text().strip() if _CONGESTION.exists() else None,
         "system": platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
         "python": platform.python_version(),
         "load_average": os.getloadavg(),

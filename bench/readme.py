@@ -110,12 +110,19 @@ def _version(machine: Mapping[str, Any], program: str) -> str:
     return found[0] if found else ""
 
 
+def _congestion(machine: Mapping[str, Any]) -> str:
+    """The kernel's way with congestion: large bodies cost several times as much with one as with another."""
+    found = machine.get("congestion_control")
+    return f" with {found}" if found else ""
+
+
 def _measured_on(document: Mapping[str, Any]) -> str:
     machine = document["machine"]
     ours = ", ".join(f"{name} {_version(machine, name)}" for name in ("uvloop", "httptools"))
     return (
         f"Measured on {document['started'][:10]}: {machine['cpu']}, {machine['cores']} cores, {machine['system']},"
-        f" kernel {machine['kernel']}, Python {machine['python']}, {ours}, pointsman at {machine['commit']}."
+        f" kernel {machine['kernel']}{_congestion(machine)}, Python {machine['python']}, {ours},"
+        f" pointsman at {machine['commit']}."
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import stat
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def _listen_tcp(
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind(address)
+            if ip_address(str(address[0]).partition("%")[0]).is_loopback:
+                do_without_pacing(sock)
             sock.listen(BACKLOG)
             sock.setblocking(False)
         if not bound:
@@ -94,6 +97,22 @@ def _listen_tcp(
         for sock in (*ours, *(one for one in bound if one.fileno() >= 0)):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     return bound
+
+
+def do_without_pacing(sock: socket.socket) -> None:
+    """Have clients of our own machine sent what is there, where the system would pace it by BBR.
+
+    What BBR is good for is a network. On the loopback interface it only costs: twice the time of a body of 1 MiB, for
+    timers that send it piece by piece. Connections take this over from the socket that listens.
+    """
+    if not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).startswith(b"bbr"):
+        return
+    for instead in (b"cubic", b"reno"):  # anybody may use the latter (net.ipv4.tcp_allowed_congestion_control)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, instead)
+            return
+        except OSError:
+            continue
 
 
 def change_mode(path: str, mode: int | None) -> None:

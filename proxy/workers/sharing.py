@@ -66,6 +66,8 @@ def _beside(first: socket.socket) -> socket.socket:
         if first.family == socket.AF_INET6:
             only = first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        congestion = first.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.rstrip(b"\0"))
         sock.bind(first.getsockname())
         sock.listen(BACKLOG)
         sock.setblocking(False)
