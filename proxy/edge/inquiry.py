@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proxy.edge.forward_auth import ForwardAuth
     from proxy.edge.step import Decided
     from proxy.http.answers import Answer
+    from proxy.http.bodies import Content
     from proxy.http.connections import Connections, Unconnected
     from proxy.http.heads import RequestHead, ResponseHead
     from proxy.http.upstream import Upstream
@@ -104,7 +105,7 @@ class Inquiry(Asks):
     def interim(self, response: ResponseHead) -> None:
         """It is not the answer."""
 
-    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
+    def respond(self, response: ResponseHead, content: Content, whole: bool, trailers: bytes = b"") -> None:
         """Take in the answer's head, and what there is of its body."""
         endpoint, service = self._endpoint, self._service
         assert endpoint is not None
@@ -117,7 +118,7 @@ class Inquiry(Asks):
         self._response = response
         self.more(content, whole, trailers)
 
-    def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
+    def more(self, content: Content, whole: bool, trailers: bytes) -> None:
         """Take in a piece of the body; with one too many of them the rest is not read."""
         kept, upstream = self._content, self._upstream
         assert kept is not None

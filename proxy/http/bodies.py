@@ -6,10 +6,13 @@ A reader is fed what arrives and hands on the content. It says when the body is 
 from __future__ import annotations
 
 import re
+from typing import TypeAlias
 
 from mypy_extensions import mypyc_attr
 
 from proxy.http.fields import BadMessageError
+
+Content: TypeAlias = bytes | memoryview  # a large piece stays where it lies: see behind() in buffers.py
 
 _MAX_CHUNK_LINE = 256  # bytes of a chunk's size with its extensions, which nobody uses
 _MAX_TRAILERS = 8192  # bytes of all trailer fields together, those that are dropped included
@@ -184,9 +187,9 @@ def narrow(body: BodyReader | None, length: int | None, received: int, most: flo
         raise BadMessageError(f"a body of more than {most:.0f} bytes", 413)
 
 
-def chunk(content: bytes) -> bytes:
+def chunk(content: Content) -> bytes:
     """Write content as one chunk; none at all for no content, which would end the body."""
-    return b"%x\r\n%b\r\n" % (len(content), content) if content else b""
+    return b"".join((b"%x\r\n" % len(content), content, b"\r\n")) if content else b""
 
 
 def last_chunk(trailers: bytes = b"") -> bytes:

@@ -11,6 +11,7 @@ from proxy.http.writing import Writes
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
+    from proxy.http.bodies import Content
     from proxy.http.connections import Connections, Unconnected
     from proxy.http.heads import RequestHead, ResponseHead
     from proxy.http.upstream import Upstream
@@ -115,7 +116,7 @@ class Copy(Writes):
     def interim(self, response: ResponseHead) -> None:
         """Nobody waits for it."""
 
-    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
+    def respond(self, response: ResponseHead, content: Content, whole: bool, trailers: bytes = b"") -> None:
         """See what the answer is."""
         endpoint = self._endpoint
         assert endpoint is not None
@@ -127,7 +128,7 @@ class Copy(Writes):
             self._blame(kind_of(response.status), f"answered {response.status}")
         self.more(content, whole, trailers)
 
-    def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
+    def more(self, content: Content, whole: bool, trailers: bytes) -> None:
         """Drop a piece of the response's body; close the connection of one that is longer than is worth reading."""
         self._read += len(content)
         if self._read > _MOST_READ and not whole:

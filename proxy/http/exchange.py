@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.http.answers import refusal
-from proxy.http.bodies import chunk, last_chunk
+from proxy.http.bodies import Content, chunk, last_chunk
+from proxy.http.buffers import JOINED
 from proxy.http.dispatch import Dispatch
 from proxy.http.fields import BadMessageError, tunnelled
 from proxy.http.heads import END
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from proxy.http.heads import ResponseHead
     from proxy.http.upstream import Upstream
 
-_JOINED: Final = 16 * 1024  # bytes of content up to which one joined write is cheaper than two
 _HEAD_ENDS: Final[tuple[bytes, ...]] = (b"Via: 1.0 pointsman\r\n\r\n", b"Via: 1.1 pointsman\r\n\r\n")
 
 
@@ -161,7 +161,7 @@ class Exchange(Dispatch):
             fields = response.fields if rules is None else rules.without(response.fields)
             self.downstream.transport.write(b"\r\n".join([response.line, *fields, END[2:]]))
 
-    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
+    def respond(self, response: ResponseHead, content: Content, whole: bool, trailers: bytes = b"") -> None:
         """Pass the response's head on, with what there is of its body."""
         downstream, request, endpoint = self.downstream, self.request, self.endpoint
         assert endpoint is not None
@@ -179,11 +179,14 @@ class Exchange(Dispatch):
         self._status = status
         if (
             response.written is not None and response.length is not None and not self.terms.adds and status != 426
-            and downstream.keep_alive and self.request_whole and request.minor_version and len(content) <= _JOINED
+            and downstream.keep_alive and self.request_whole and request.minor_version
         ):  # fmt: skip
             # Nothing is to be said of the connection, and nothing to be put in: what most responses are like.
             end = _HEAD_ENDS[response.minor_version]
-            downstream.transport.write(b"%b%b%b" % (response.written, end, content))
+            if isinstance(content, bytes) and len(content) <= JOINED:
+                downstream.transport.write(b"%b%b%b" % (response.written, end, content))
+            else:
+                downstream.transport.writelines((response.written, end, content))
             if self.marks is not None:
                 self.marks.sent += len(content)
                 self.marks.worked(arrived)
@@ -193,7 +196,7 @@ class Exchange(Dispatch):
             if request.minor_version:
                 lines.append(b"Transfer-Encoding: chunked")
                 self._chunked = True
-                framed = chunk(content) + last_chunk(trailers) if whole else chunk(content)
+                framed: Content = chunk(content) + last_chunk(trailers) if whole else chunk(content)
             else:
                 downstream.keep_alive = False
                 framed = content
@@ -210,18 +213,17 @@ class Exchange(Dispatch):
             lines.append(b"Connection: close")
         elif not request.minor_version:
             lines.append(b"Connection: keep-alive")
-        if len(framed) <= _JOINED:
-            lines.append(end + framed)
-            downstream.transport.write(b"\r\n".join(lines))
+        lines.append(end)
+        head = b"\r\n".join(lines)
+        if len(framed) <= JOINED:
+            downstream.transport.write(b"".join((head, framed)))
         else:
-            lines.append(end)
-            downstream.transport.write(b"\r\n".join(lines))
-            downstream.transport.write(framed)
+            downstream.transport.writelines((head, framed))
         if self.marks is not None:
             self.marks.sent += len(content)
             self.marks.worked(arrived)
 
-    def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
+    def more(self, content: Content, whole: bool, trailers: bytes) -> None:
         """Pass on a piece of the response's body."""
         if self.marks is not None:
             self.marks.sent += len(content)

@@ -10,6 +10,7 @@ from proxy.http.writing import Asks
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
+    from proxy.http.bodies import Content
     from proxy.http.connections import Connections, Unconnected
     from proxy.http.exchange import Exchange
     from proxy.http.heads import ResponseHead
@@ -107,7 +108,7 @@ class Hedge(Asks):
         if self._adopted:
             self._exchange.interim(response)
 
-    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
+    def respond(self, response: ResponseHead, content: Content, whole: bool, trailers: bytes = b"") -> None:
         """Win, if it is a good answer."""
         if not self._adopted:
             upstream = self.upstream
@@ -119,7 +120,7 @@ class Hedge(Asks):
             self._adopt(upstream)
         self._exchange.respond(response, content, whole, trailers)
 
-    def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
+    def more(self, content: Content, whole: bool, trailers: bytes) -> None:
         """Hand on."""
         self._exchange.more(content, whole, trailers)
 

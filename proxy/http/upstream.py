@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from mypy_extensions import mypyc_attr
 
 from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
-from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
+from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded, behind
 from proxy.http.fields import BadMessageError
 from proxy.http.heads import END
 from proxy.http.terms import NEVER
@@ -214,7 +214,7 @@ class Upstream:
             if len(data) - length == known.length and exchange.request.method not in (b"HEAD", b"CONNECT"):
                 # The head that came last, and all in one piece: nobody looks for its end. 2,600 instructions less.
                 self._keep_alive = known.keep_alive
-                exchange.respond(known, data[length:], True)
+                exchange.respond(known, behind(data, length), True)
                 if self.exchange is exchange:
                     self._finish(exchange)
                 return
@@ -243,18 +243,18 @@ class Upstream:
             at = end
         if response.written is not None and not at:
             home.last, home.last_head = response, data[:end]
-        data = data[end:]
         self._partial = b""
         if exchange.request.method == b"CONNECT" and response.status < 300:
-            exchange.switch(self, response, data)
+            exchange.switch(self, response, data[end:])
             return
         self._keep_alive = response.keep_alive
-        if len(data) == response.length:
+        if len(data) - end == response.length:
             # All in one piece, as nearly all small responses are: no reader is needed.
-            exchange.respond(response, data, True)
+            exchange.respond(response, behind(data, end), True)
             if self.exchange is exchange:
                 self._finish(exchange)
             return
+        data = data[end:]
         if response.length is not None:
             self._body = LengthBody(response.length)
         else:

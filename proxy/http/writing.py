@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
+    from proxy.http.bodies import Content
     from proxy.http.heads import RequestHead, ResponseHead
     from proxy.http.upstream import Upstream
 
@@ -31,11 +32,11 @@ class Asks:
         """Take in an interim response."""
         raise NotImplementedError
 
-    def respond(self, response: ResponseHead, content: bytes, whole: bool, trailers: bytes = b"") -> None:
+    def respond(self, response: ResponseHead, content: Content, whole: bool, trailers: bytes = b"") -> None:
         """Take in the response's head, with what there is of its body."""
         raise NotImplementedError
 
-    def more(self, content: bytes, whole: bool, trailers: bytes) -> None:
+    def more(self, content: Content, whole: bool, trailers: bytes) -> None:
         """Take in a piece of the response's body."""
         raise NotImplementedError
 
