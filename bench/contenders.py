@@ -27,6 +27,8 @@ class Contender:
     environment: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
     """How many processes or threads carry requests, each with a core of its own while there are as many."""
+    on_request: bool = False
+    """It is measured when it is named, and not with all the others."""
 
     def command(
         self, program: str, folder: Path, values: Mapping[str, object], instances: Sequence[str] = ()
@@ -55,6 +57,7 @@ PROXIES = {
     proxy.name: proxy
     for proxy in (
         Contender(OURS, OURS, ("pointsman.yaml",), ("run", "-c", "{config}")),
+        Contender(f"{OURS}-2", OURS, ("pointsman.yaml",), ("run", "-c", "{config}"), workers=2, on_request=True),
         Contender("nginx", "nginx", ("nginx.conf",), _NGINX),
         # -db: stay in the foreground, one process.
         Contender("haproxy", "haproxy", ("haproxy.cfg",), ("-db", "-f", "{config}")),

@@ -117,9 +117,10 @@ def test_traefiks_configuration_is_yaml(tmp_path):
     assert routes["tls"]["stores"]["default"]["defaultCertificate"]["keyFile"] == str(tmp_path / "key.pem")
 
 
-def test_pointsman_with_two_workers_would_be_one_more_row(tmp_path):
+def test_pointsman_with_two_workers_is_one_more_row_for_those_who_name_it(tmp_path):
+    assert [name for name, proxy in PROXIES.items() if proxy.on_request] == ["pointsman-2"]
     values = {"port": 8080, "folder": tmp_path, **settings(SMALL)}
-    replace(PROXIES[OURS], workers=2).command("pointsman", tmp_path, values, ADDRESSES)
+    PROXIES["pointsman-2"].command("pointsman", tmp_path, values, ADDRESSES)
 
     assert yaml.safe_load((tmp_path / "pointsman.yaml").read_text())["workers"] == 2
 
