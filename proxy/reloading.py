@@ -229,7 +229,9 @@ class Reloader:
         plan = await asyncio.to_thread(plan_of, application.config, loaded.config, before, loaded.files)
         if plan.blocked:
             names = " and ".join(plan.blocked)
-            raise RefusedError(409, f"{names} cannot change while it runs: that takes a restart")
+            raise RefusedError(
+                409, f"{names} cannot change while it runs: that takes a restart, or a takeover by a new process"
+            )
         if not plan.is_empty:
             with contextlib.ExitStack() as undo:
                 prepared = await self._prepare(plan, loaded.config, undo)

@@ -18,6 +18,7 @@ from proxy.catalog import Catalog
 from proxy.systemd import Notifier
 from proxy.workers.channel import ENDED, Link, pickled
 from proxy.workers.deltas import difference
+from proxy.workers.heard import Heard
 from proxy.workers.heritage import known_of
 from proxy.workers.messages import Asked, Begin, Ended, Ending, Keep, Kill, Notify, Spot, Started
 from proxy.workers.metrics import Worker as Running
@@ -66,7 +67,6 @@ _log = logging.getLogger(__name__)
 START = 30.0  # seconds that a worker may take until it accepts clients
 RELOAD = 30.0  # seconds that it may take to change its configuration
 REFRESH = 0.5  # seconds that an answer of the admin API waits for what workers count
-_LOOK = 0.02  # seconds from one look at whether they have to the next
 _GRACE = 2.0  # seconds that a worker may take to end beyond `drain_timeout`
 
 
@@ -113,6 +113,7 @@ class Workers:
         self._sent: dict[str, Snapshot] = {}
         self._catalogued: dict[str, tuple[tuple[str, tuple[object, ...]], ...]] = {}
         self._outcomes: list[tuple[str, str, bool, str]] = []  # of probes, that are told together
+        self._heard = Heard()  # whatever workers say, or that one has come or gone
         self._number = 0  # of the last question
         self._begun = False  # the addresses are bound
         self._came_up = heritage is not None  # all of them have, once
@@ -265,9 +266,7 @@ class Workers:
         for worker in self.living.values():  # who were there before us
             self.set_up(worker)
         self.link.send(Begin())
-        deadline = time.monotonic() + START
-        while not self.all_serve and time.monotonic() < deadline and not self._app.ending:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK)
+        await self._heard.until(lambda: self.all_serve or self._app.ending, START, self._app.ended())
         self._came_up = True
         self.keep()
 
@@ -307,11 +306,9 @@ class Workers:
             layout, sockets = self._layout(plan.bound, worker.number)
             worker.link.send(Reload(number, loaded, layout, staying, told), sockets)
         self.keep()
-        deadline = time.monotonic() + RELOAD
-        while time.monotonic() < deadline:
-            if all(number in worker.reloads or self.living.get(worker.number) is not worker for worker in asked):
-                break
-            await asyncio.sleep(_LOOK)
+        await self._heard.until(
+            lambda: all(number in one.reloads or self.living.get(one.number) is not one for one in asked), RELOAD
+        )
         for worker in asked:
             if self.living.get(worker.number) is not worker:
                 continue
@@ -328,11 +325,9 @@ class Workers:
         self._number += 1
         number = self._number
         self._tell(Asks(number))
-        deadline = time.monotonic() + REFRESH
-        while time.monotonic() < deadline:
-            if all(worker.answered >= number or not worker.serves for worker in self.living.values()):
-                break
-            await asyncio.sleep(0.002)
+        await self._heard.until(
+            lambda: all(worker.answered >= number or not worker.serves for worker in self.living.values()), REFRESH
+        )
         self.totals.write(self._app)
 
     async def drain(self, now: asyncio.Event) -> None:
@@ -345,13 +340,11 @@ class Workers:
         for listener in self._app.listeners:
             listener.drain()
         self._tell(Drain(lent))
-        deadline = time.monotonic() + self._app.config.drain_timeout + _GRACE
-        while self.living and time.monotonic() < deadline:
-            if now.is_set():
-                self._tell(EndNow())
-                deadline = min(deadline, time.monotonic() + _GRACE)
-                now = asyncio.Event()
-            await asyncio.sleep(_LOOK)
+        patience = self._app.config.drain_timeout + _GRACE
+        await self._heard.until(lambda: not self.living or now.is_set(), patience, now.wait())
+        if self.living and now.is_set():
+            self._tell(EndNow())
+            await self._heard.until(lambda: not self.living, _GRACE)
         self.totals.write(self._app)
 
     def close(self) -> None:
@@ -431,12 +424,14 @@ class Workers:
             self.restarts[reason] = self.restarts.get(reason, 0) + 1
             text = f"worker {message.number} (process {message.pid}) {message.why}"
             self._app.journal.keep("", "worker_ended", "", text)
+        self._heard.now()
 
     def _gone(self, number: int, why: str) -> None:
         worker = self.living.pop(number, None)
         self.totals.ended(number)
         if worker is not None and why != ENDED:  # it would serve on, and nobody could tell it anything
             self.link.send(Kill(number, worker.pid, f"the channel to it is of no use: {why}"))
+        self._heard.now()
 
     def _from_worker(self, number: int, message: object, sockets: list[socket.socket]) -> None:
         worker = self.living[number]
@@ -456,6 +451,7 @@ class Workers:
             worker.reloads[message.number] = message.error
         elif isinstance(message, Happened):
             self._app.journal.record(message.service, message.kind, message.endpoint, message.reason)
+        self._heard.now()
 
     def _recall(self, service: Service) -> None:
         """Go on with what workers remember of a service's endpoints, and tell those who do not."""
