@@ -12,6 +12,7 @@ from balancers.endpoint import Endpoint, Load
 from balancers.health import ANSWERS, Health, Thresholds
 from balancers.outliers import Detection, Sample, outliers
 from balancers.random import Random as Evenly
+from balancers.wording import difference, none_of, said, why_unoffered
 
 if TYPE_CHECKING:
     from random import Random
@@ -182,7 +183,7 @@ class Pool:
                 return balancer.pick(request)
             return self._pick_another(balancer, request, tried, most)
         except Exception as error:  # whatever somebody else's balancer may raise; a request is not to end for that
-            self._balancer = self._stand_in(self._candidates, f"the balancer cannot pick: {_said(error)}")
+            self._balancer = self._stand_in(self._candidates, f"the balancer cannot pick: {said(error)}")
             return self._pick_another(self._balancer, request, tried, most)
 
     def _pick_another(
@@ -225,7 +226,7 @@ class Pool:
                 joined.append(endpoint)
                 self._record("joined", identity, f"at {instance.authority}, weight {instance.weight}")
             elif endpoint.instance is not instance and endpoint.instance != instance:
-                self._record("changed", identity, _difference(endpoint.instance, instance))
+                self._record("changed", identity, difference(endpoint.instance, instance))
                 endpoint.follow(instance)
                 self._weigh(endpoint, now)
             after[identity] = endpoint
@@ -417,9 +418,9 @@ class Pool:
             return "no instance is registered"
         offered = [endpoint for endpoint in endpoints if endpoint.offered]
         if not offered:
-            return _why_unoffered(endpoints)
+            return why_unoffered(endpoints)
         unfit = offered[0]
-        return f"{_none_of(offered)} healthy; {unfit.instance.id}: {unfit.health.reason}"
+        return f"{none_of(offered)} healthy; {unfit.instance.id}: {unfit.health.reason}"
 
     def _refresh(self) -> None:
         """Work out anew who may be picked; put off to the first pick, so that a burst of changes costs it once."""
@@ -443,7 +444,7 @@ class Pool:
         try:
             balancer = self._compose(self._policy, candidates, fallible, self._random, previous)
         except Exception as error:  # whatever somebody else's constructor may raise
-            return self._stand_in(candidates, f"the balancer cannot be built: {_said(error)}")
+            return self._stand_in(candidates, f"the balancer cannot be built: {said(error)}")
         if self._unbuilt:
             self._unbuilt = False
             self._record("balanced", "", "the balancer can be built again")
@@ -479,39 +480,6 @@ class Pool:
         return first or ([], [], False)
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _moved(before: Instance, after: Instance) -> bool:
     """Tell whether an identity now stands for another process: nothing learned of the old address is true of it."""
     return (before.port, before.address, before.secure) != (after.port, after.address, after.secure)
-
-
-def _difference(before: Instance, after: Instance) -> str:
-    changes = []
-    if before.weight != after.weight:
-        changes.append(f"weight {before.weight} to {after.weight}")
-    if before.availability is not after.availability or before.reason != after.reason:
-        why = f" ({after.reason})" if after.reason else ""
-        changes.append(f"{before.availability.value} to {after.availability.value}{why}")
-    changes += [
-        name for name in ("priority", "zone", "tags", "metadata") if getattr(before, name) != getattr(after, name)
-    ]
-    return ", ".join(changes)
-
-
-def _why_unoffered(endpoints: Collection[Endpoint]) -> str:
-    drained = [endpoint for endpoint in endpoints if endpoint.drained]
-    if not drained:
-        return f"{_none_of(endpoints)} offered by the registry: draining, down or of weight 0"
-    if len(endpoints) == 1:
-        return f"its only instance is {drained[0].drained}"
-    if len(drained) == len(endpoints):
-        return f"all of its {len(endpoints)} instances are drained; {drained[0].instance.id}: {drained[0].drained}"
-    some = f"{len(drained)} of its {len(endpoints)} instances are drained ({drained[0].instance.id}: "
-    return f"{some}{drained[0].drained}), and the registry offers none of the others: draining, down or of weight 0"
-
-
-def _none_of(endpoints: Collection[Endpoint]) -> str:
-    return "its only instance is not" if len(endpoints) == 1 else f"none of its {len(endpoints)} instances is"
