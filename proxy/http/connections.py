@@ -157,7 +157,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._connect(exchange, speaks))
         self._connecting[exchange] = task
-        # asyncio.timeout() would do, but makes connecting a quarter dearer.
+        # asyncio.timeout() would do, but makes connecting a tenth dearer.
         timeout = self._options.connect_timeout
         timer = loop.call_later(timeout, self._out_of_time, exchange, task, timeout)
         task.add_done_callback(lambda task: self._report(exchange, task, timer))
