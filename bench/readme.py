@@ -110,6 +110,11 @@ def _version(machine: Mapping[str, Any], program: str) -> str:
     return found[0] if found else ""
 
 
+def _kind(machine: Mapping[str, Any]) -> str:
+    """How its data path ran: as its version tells, behind a comma."""
+    return ", compiled" if (machine.get("pointsman") or "").endswith(", compiled") else ", interpreted"
+
+
 def _congestion(machine: Mapping[str, Any]) -> str:
     """The kernel's way with congestion: large bodies cost several times as much with one as with another."""
     found = machine.get("congestion_control")
@@ -122,7 +127,7 @@ def _measured_on(document: Mapping[str, Any]) -> str:
     return (
         f"Measured on {document['started'][:10]}: {machine['cpu']}, {machine['cores']} cores, {machine['system']},"
         f" kernel {machine['kernel']}{_congestion(machine)}, Python {machine['python']}, {ours},"
-        f" pointsman at {machine['commit']}."
+        f" pointsman at {machine['commit']}{_kind(machine)}."
     )
 
 

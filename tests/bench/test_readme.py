@@ -41,7 +41,7 @@ def test_table_has_ratios_versions_and_the_machine():
     assert "the median of 3 rounds of 3 s" in section(RUN)
     assert (
         "Measured on 2026-11-26: Some Processor, 2 cores, Debian GNU/Linux 12, kernel 6.1, Python 3.11.7, uvloop"
-        " 0.23.0, httptools 0.9.0, pointsman at 0123abc." in lines
+        " 0.23.0, httptools 0.9.0, pointsman at 0123abc, interpreted." in lines
     )
     assert "Left out because it could not be had: caddy." in lines
 
@@ -82,3 +82,10 @@ def test_wrong_usage_is_said(arguments, status, monkeypatch, capsys):
 
     assert ended.value.code == status
     assert capsys.readouterr().err
+
+
+def test_it_says_how_the_data_path_ran_and_how_the_kernel_minds_congestion():
+    ran = {"pointsman": "pointsman 0.1.0 (Python 3.11.7), compiled", "congestion_control": "bbr"}
+    text = section({**RUN, "missing": {}, "machine": {**RUN["machine"], **ran}})
+    assert text.endswith("pointsman at 0123abc, compiled.")
+    assert "kernel 6.1 with bbr, Python" in text
