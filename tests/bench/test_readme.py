@@ -86,6 +86,8 @@ def test_wrong_usage_is_said(arguments, status, monkeypatch, capsys):
 
 def test_it_says_how_the_data_path_ran_and_how_the_kernel_minds_congestion():
     ran = {"pointsman": "pointsman 0.1.0 (Python 3.11.7), compiled", "congestion_control": "bbr"}
-    text = section({**RUN, "missing": {}, "machine": {**RUN["machine"], **ran}})
+    machine = RUN["machine"]
+    assert isinstance(machine, dict)
+    text = section({**RUN, "missing": {}, "machine": {**machine, **ran}})
     assert text.endswith("pointsman at 0123abc, compiled.")
     assert "kernel 6.1 with bbr, Python" in text
