@@ -12,7 +12,7 @@ run: .venv/installed
 test: .venv/installed
 	POINTSMAN_COMPILED=0 $(BIN)/pytest
 	@if $(BIN)/python -m compiled --if-needed; then \
-		POINTSMAN_COMPILED=1 $(BIN)/pytest $(DATA_PATH); \
+		POINTSMAN_COMPILED=1 $(BIN)/pytest -n 3 $(DATA_PATH); \
 	else \
 		test $$? -eq 3 && echo "the tests of the compiled data path are skipped"; \
 	fi

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
-import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from config.units import show
+from proxy import beside
 from proxy.takeover.failing import GoneError, TakeoverError
 from proxy.takeover.messages import Refused
 
@@ -25,7 +24,6 @@ M = TypeVar("M", bound="Message")
 N = TypeVar("N", bound="Message")
 
 _PIECE = 65536  # bytes read at a time
-_MOST_DESCRIPTORS = 253  # in one message (SCM_MAX_FD)
 _CREDENTIALS = struct.Struct("3i")  # ucred of unix(7): process, user, group
 _QUOTED = 200  # characters of what was wrong
 
@@ -131,39 +129,25 @@ class Channel:
 
     async def _piece(self) -> bytes:
         loop = asyncio.get_running_loop()
-        room = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize) if self._takes else 0
+        room = beside.room_for(beside.MOST) if self._takes else 0
         while True:
             try:
-                data, beside, _, _ = self._sock.recvmsg(_PIECE, room, socket.MSG_CMSG_CLOEXEC)
+                data, ancillary, _, _ = self._sock.recvmsg(_PIECE, room, socket.MSG_CMSG_CLOEXEC)
             except (BlockingIOError, InterruptedError):
                 await _until(loop.add_reader, loop.remove_reader, self._sock)
                 continue
-            for level, kind, content in beside:
-                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    self._adopt(content)
+            for sock in beside.read(ancillary):
+                if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    self.sockets.append(sock)
+                else:
+                    sock.close()  # it is no socket that listens, and so it will be one too few
             return data
-
-    def _adopt(self, content: bytes) -> None:
-        descriptors = array.array("i")
-        descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
-        for descriptor in descriptors:
-            try:
-                sock = socket.socket(fileno=descriptor)
-            except OSError:
-                os.close(descriptor)  # it is no socket, and so it will be one too few
-                continue
-            if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                sock.close()
-                continue
-            sock.setblocking(False)
-            self.sockets.append(sock)
 
     async def _send_with(self, data: memoryview, sockets: Sequence[socket.socket]) -> int:
         loop = asyncio.get_running_loop()
-        descriptors = array.array("i", [sock.fileno() for sock in sockets])
         while True:
             try:
-                return self._sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+                return self._sock.sendmsg([data], beside.written(sockets))
             except (BlockingIOError, InterruptedError):
                 await _until(loop.add_writer, loop.remove_writer, self._sock)
 

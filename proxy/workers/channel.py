@@ -7,17 +7,17 @@ says so: whoever reads drops what a process left unfinished that died, and whose
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
 import errno
 import logging
-import os
 import pickle
 import socket
 import time
 from collections import deque
 from typing import TYPE_CHECKING
+
+from proxy import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,6 @@ _log = logging.getLogger(__name__)
 ENDED = "it has ended"  # why somebody is gone who has hung up, or whose process is no more
 PIECE = 60_000  # bytes of a message in one packet; a few fit into the usual buffer of a socket
 MOST = 64 * 2**20  # bytes that wait to be sent, and of one message
-_MOST_SOCKETS = 250  # in one packet; the kernel allows 253 (SCM_MAX_FD)
 _FIRST, _LAST = 1, 2  # flags in the first byte of a packet
 _AT_ONCE = 64  # packets read before others have their turn
 _LOOK = 0.01  # seconds from one look at whether all is sent to the next
@@ -64,7 +63,7 @@ def pickled(message: object) -> bytes:
 def packets(data: bytes, sockets: Sequence[socket.socket]) -> Iterator[Packet]:
     """Cut a message into packets; those that carry sockets come first."""
     pieces = [data[at : at + PIECE] for at in range(0, len(data), PIECE)] or [b""]
-    groups = [list(sockets[at : at + _MOST_SOCKETS]) for at in range(0, len(sockets), _MOST_SOCKETS)]
+    groups = [list(sockets[at : at + beside.MOST]) for at in range(0, len(sockets), beside.MOST)]
     pieces += [b""] * (len(groups) - len(pieces))
     for number, piece in enumerate(pieces):
         flags = (_FIRST if number == 0 else 0) | (_LAST if number == len(pieces) - 1 else 0)
@@ -152,13 +151,13 @@ class Link:
         """Send a message that is written down already: what goes to several is so once."""
         if len(data) > MOST:
             self._end(f"a message for it has more than {MOST} bytes")
-        for packet, beside in packets(data, sockets):
+        for packet, along in packets(data, sockets):
             if self._closed or self._hung_up:
                 return
-            if not self._queue and self._sends(packet, beside):
+            if not self._queue and self._sends(packet, along):
                 continue
             try:
-                self._queue.append((packet, _duplicates(beside)))  # the caller may close its own before their turn
+                self._queue.append((packet, _duplicates(along)))  # the caller may close its own before their turn
             except OSError as error:
                 self._end(f"a message for it cannot wait: {error.strerror}")
                 return
@@ -264,10 +263,10 @@ def send_now(sock: socket.socket, message: object, sockets: Sequence[socket.sock
     Raises DeafError when the other end does not listen for that long, and ChannelError when it has gone.
     """
     deadline = time.monotonic() + within
-    for packet, beside in packets(pickled(message), sockets):
+    for packet, along in packets(pickled(message), sockets):
         while True:
             try:
-                _send(sock, packet, beside)
+                _send(sock, packet, along)
                 break
             except OSError as error:
                 if not isinstance(error, (BlockingIOError, InterruptedError)) and error.errno not in _SHORT:
@@ -326,32 +325,19 @@ def _send(sock: socket.socket, packet: bytes, sockets: Sequence[socket.socket]) 
     if not sockets:
         sock.send(packet, socket.MSG_NOSIGNAL)
         return
-    descriptors = array.array("i", [one.fileno() for one in sockets])
-    sock.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)], socket.MSG_NOSIGNAL)
+    sock.sendmsg([packet], beside.written(sockets), socket.MSG_NOSIGNAL)
 
 
 def _receive(sock: socket.socket) -> Packet:
     """Return the next packet, an empty one at the end. Raises ChannelError for one that is not whole."""
-    room = socket.CMSG_SPACE(_MOST_SOCKETS * array.array("i").itemsize)
+    room = beside.room_for(beside.MOST)
     try:
-        packet, beside, flags, _ = sock.recvmsg(PIECE + 1, room, socket.MSG_CMSG_CLOEXEC)
+        packet, ancillary, flags, _ = sock.recvmsg(PIECE + 1, room, socket.MSG_CMSG_CLOEXEC)
     except ConnectionResetError:
         # The other end was closed before it had read all that we sent: the kernel says so, once, before it gives out
         # what the other had sent until then.
-        packet, beside, flags, _ = sock.recvmsg(PIECE + 1, room, socket.MSG_CMSG_CLOEXEC)
-    sockets: list[socket.socket] = []
-    for level, kind, content in beside:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors = array.array("i")
-            descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
-            for descriptor in descriptors:
-                try:
-                    one = socket.socket(fileno=descriptor)
-                except OSError:
-                    os.close(descriptor)
-                    continue
-                one.setblocking(False)
-                sockets.append(one)
+        packet, ancillary, flags, _ = sock.recvmsg(PIECE + 1, room, socket.MSG_CMSG_CLOEXEC)
+    sockets = beside.read(ancillary)
     if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
         for one in sockets:
             one.close()

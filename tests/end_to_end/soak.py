@@ -12,17 +12,17 @@ import random
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from tests.servers.crowd import Crowd
 from tests.servers.faults import SERVICE, Fault, Scene
 from tests.servers.load import Load
 from tests.servers.program import until
+from tests.servers.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,24 +48,15 @@ QUESTION = 2  # descriptors that our own question to the admin API takes
 WARM = 10.0  # seconds before which memory means nothing
 
 
-class Watch:
+class Watch(Watching):
     """Looks once a second at memory and descriptors, and tells of them now and then."""
 
     def __init__(self, proxy: Pointsman) -> None:
+        super().__init__(1.0)
         self._proxy = proxy
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="watches pointsman")
         self.began = time.monotonic()
         self.memory: list[tuple[float, int]] = []
         self.descriptors: list[int] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._end.set()
-        self._thread.join()
 
     def growth(self) -> float:
         """Bytes from the middle third to the last one."""
@@ -79,13 +70,13 @@ class Watch:
         descriptors = self.descriptors[-1] if self.descriptors else 0
         print(f"{elapsed:>6.0f} s  {memory / MIB:>6.1f} MiB  {descriptors:>5} descriptors  {what}", flush=True)
 
-    def _look(self) -> None:
-        while not self._end.wait(1.0):
-            try:
-                self.memory.append((time.monotonic(), self._proxy.memory()))
-                self.descriptors.append(self._proxy.descriptors())
-            except OSError:
-                return  # it is gone, which the others notice
+    def look(self) -> bool:
+        try:
+            self.memory.append((time.monotonic(), self._proxy.memory()))
+            self.descriptors.append(self._proxy.descriptors())
+        except OSError:
+            return False  # it is gone, which the others notice
+        return True
 
 
 class Soak:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import threading
 import time
-from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import ExitStack, closing, suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.servers.load import Load
 from tests.servers.pointsman import Pointsman
 from tests.servers.processes import Client, Processes, requests_of
 from tests.servers.program import ask, until
+from tests.servers.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,29 +39,18 @@ def pointsman(folder: Path, instances: Site, **more: Any) -> Pointsman:
     return Pointsman(folder, {"web": web, "own": web}, **{"workers": 2, "drain_timeout": "5s", **more})
 
 
-class Total:
+class Total(Watching):
     """Watches how many requests the metrics tell of while the block lasts: that never falls."""
 
     def __init__(self, proxy: Pointsman) -> None:
+        super().__init__(0.02)
         self._proxy = proxy
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watches a total")
         self.seen: list[int] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._end.wait(0.02):
-            try:
-                self.seen.append(requests_of(self._proxy, "web"))
-            except OSError:
-                continue
+    def look(self) -> bool:
+        with suppress(OSError):
+            self.seen.append(requests_of(self._proxy, "web"))
+        return True
 
 
 def test_a_killed_worker_is_replaced_and_the_others_clients_do_not_notice(tmp_path: Path, instances: Site) -> None:

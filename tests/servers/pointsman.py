@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import sys
-import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tests.servers.ports import free_ports
 from tests.servers.program import Program, ask, is_well, until
+from tests.servers.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,13 +112,12 @@ class Pointsman(Program):
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
 
-class MemoryPeak:
+class MemoryPeak(Watching):
     """Watches the resident memory while the block lasts, a hundred times a second: `growth` over its beginning."""
 
     def __init__(self, pointsman: Pointsman) -> None:
+        super().__init__(0.01)
         self._pointsman = pointsman
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watches memory")
         self.base = self.peak = pointsman.memory()
 
     @property
@@ -127,15 +125,6 @@ class MemoryPeak:
         """Bytes."""
         return self.peak - self.base
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._end.is_set():
-            self.peak = max(self.peak, self._pointsman.memory())
-            time.sleep(0.01)
+    def look(self) -> bool:
+        self.peak = max(self.peak, self._pointsman.memory())
+        return True
