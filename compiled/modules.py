@@ -34,6 +34,7 @@ MODULES = (
     "proxy.http.places",
     "proxy.http.recurring",
     "proxy.http.retries",
+    "proxy.http.splice",
     "proxy.http.start_lines",
     "proxy.http.terms",
     "proxy.http.tunnel",

@@ -20,6 +20,7 @@ from proxy.http.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from balancers.endpoint import Endpoint
+    from proxy.http.client import Client
     from proxy.http.heads import ResponseHead
     from proxy.http.upstream import Upstream
 
@@ -231,6 +232,15 @@ class Exchange(Dispatch):
             content = chunk(content) + last_chunk(trailers) if whole else chunk(content)
         if content:
             self.downstream.transport.write(content)
+
+    def reader(self) -> Client | None:
+        """Return the client, unless it speaks TLS."""
+        return self.downstream if self.downstream.origin.secured is None else None
+
+    def handed_on(self, count: int) -> None:
+        """Count bytes of the body that went to the client by themselves."""
+        if self.marks is not None:
+            self.marks.sent += count
 
     def moves(self) -> None:
         """Put off the deadline: the response goes on."""

@@ -14,6 +14,7 @@ from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
 from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded, behind
 from proxy.http.fields import BadMessageError
 from proxy.http.heads import END
+from proxy.http.splice import LEAST, Splice
 from proxy.http.terms import NEVER
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Upstream:
         "_poll",
         "_resting",
         "_saw_end",
+        "_splice",
         "exchange",
         "full",
         "home",
@@ -70,6 +72,7 @@ class Upstream:
         self._resting = False  # enough was read in this turn of the loop
         self._paused = False  # we do not read, for one of the two
         self._saw_end = False
+        self._splice: Splice | None = None  # hands the body on, and we do not read
 
     # From the event loop.
 
@@ -108,6 +111,9 @@ class Upstream:
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits on this connection."""
         self.home.lost(self)
+        if self._splice is not None:
+            self._splice.stop()
+            self._splice = None
         if exc is not None:
             self._salvage()
         exchange = self.exchange
@@ -132,6 +138,28 @@ class Upstream:
         if self.exchange is not None:
             self.exchange.hold_client(False)
 
+    # From a splice.
+
+    def moved(self, count: int, *, whole: bool = False) -> None:
+        """Take in that so many bytes were handed on, and whether that was all."""
+        exchange = self.exchange
+        assert exchange is not None
+        exchange.handed_on(count)
+        if not whole:
+            exchange.moves()
+            return
+        self._splice = None
+        self._steer()
+        self._finish(exchange)
+
+    def broke(self, error: OSError | None) -> None:
+        """Take in that one of the connections broke, or that the instance ended the stream."""
+        exchange = self.exchange
+        self.home.discard(self)
+        self.abort()
+        if exchange is not None:
+            exchange.lost(self, error)
+
     # From the exchange.
 
     def lend(self, exchange: Asks, head: bytes) -> None:
@@ -147,6 +175,9 @@ class Upstream:
     def abort(self) -> None:
         """Close at once; nothing of this connection can be trusted any more."""
         self.exchange = None
+        if self._splice is not None:
+            self._splice.stop()
+            self._splice = None
         self.transport.abort()
 
     def is_stale(self) -> bool:
@@ -169,7 +200,7 @@ class Upstream:
             self.hold(False)
 
     def _steer(self) -> None:
-        pause = self._held or self._resting
+        pause = self._held or self._resting or self._splice is not None
         if pause != self._paused and not self.transport.is_closing():
             self._paused = pause
             if pause:
@@ -264,9 +295,24 @@ class Upstream:
         content = self._body.feed(data) if data else b""
         exchange.respond(response, content, self._body.whole, self._body.trailers)
         if self.exchange is exchange and not self._body.whole:
+            if response.length is not None and self._handed_on(exchange, response.length - len(data)):
+                return
             self._bounded = True
             self.transport.set_protocol(Bounded(self))
         self._go_on(exchange, self._body)
+
+    def _handed_on(self, exchange: Asks, left: int) -> bool:
+        """Have the kernel hand on what is left of the body, if that is much and nobody has to look at it."""
+        client = exchange.reader() if left >= LEAST and not self.secure else None
+        if client is None:
+            return False
+        splice = Splice(self, client, left)
+        if not splice.start():
+            return False
+        self._splice = splice
+        self._steer()
+        exchange.moves()
+        return True
 
     def _read_body(self, exchange: Asks, body: BodyReader, data: bytes) -> None:
         content = body.feed(data)

@@ -8,6 +8,7 @@ from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
     from proxy.http.bodies import Content
+    from proxy.http.client import Client
     from proxy.http.heads import RequestHead, ResponseHead
     from proxy.http.upstream import Upstream
 
@@ -38,6 +39,14 @@ class Asks:
 
     def more(self, content: Content, whole: bool, trailers: bytes) -> None:
         """Take in a piece of the response's body."""
+        raise NotImplementedError
+
+    def reader(self) -> Client | None:
+        """Return the client who gets the bytes of the body as they come, if there is one without TLS."""
+        return None
+
+    def handed_on(self, count: int) -> None:
+        """Take in that so many bytes of the body went to that client."""
         raise NotImplementedError
 
     def moves(self) -> None:
