@@ -50,11 +50,10 @@ async def begun(proxy: Proxy, size: int, **options: int) -> tuple[Peer, Peer, Sp
 async def test_every_byte_arrives_and_the_connections_serve_again(size: int, together: int) -> None:
     body = content(size)
     async with proxying() as proxy:
-        client = await proxy.client()
+        client, instance = await proxy.served()
         before: list[int] = []
         for _ in range(3):
             await client.send(GET)
-            instance = proxy.instance.peers[0] if proxy.instance.peers else await proxy.instance.accept()
             await instance.through()
             await instance.send(head(size) + body[:together])
             await client.through()
