@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.servers.embedded import EmbeddedRegistry
 from tests.servers.instances import Site
 from tests.servers.load import Load
 from tests.servers.pointsman import Pointsman
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.servers.processes import Client
 
+_A_WHILE = 1.0  # seconds in which it asks the registry that is away
 NAMES = ("sick", "workers-1", "workers-2")
 PASSIVE = {"consecutive_5xx": 3, "base_ejection_time": "60s", "max_ejection_percent": "50%"}
 
@@ -131,6 +133,46 @@ def test_another_control_process_finds_all_as_it_was(tmp_path: Path) -> None:
         assert proxy.wait(15) == 0
         assert not any(runs(pid) for pid in pids)
         assert not [path.name for path in tmp_path.glob("*.sock")]
+
+
+def test_routes_of_a_catalog_that_another_control_process_cannot_ask_stay(tmp_path: Path) -> None:
+    """Workers go on with what they were told, until the registry is there again."""
+    with Site(tmp_path, "workers-1") as instances, EmbeddedRegistry(tmp_path) as registry:
+        registration = instances.registration("tagged", "workers-1")
+        registry.register({**registration, "Tags": ["urlprefix-tagged.example/"]})
+        proxy = Pointsman(
+            tmp_path,
+            {"web": {"discovery": {"static": instances.addresses()}}},
+            routes=[{"host": "web", "service": "web"}],
+            catalogs=[{"consul": {"address": registry.address, "connections": 0}}],
+            workers=2,
+        )
+        with proxy, Processes(proxy, proxy.port).client_of_each("web") as clients:
+            processes = Processes(proxy, proxy.port)
+            for client in clients.values():
+                until(partial(_answers, client, "tagged.example"), "the route")
+            registry.kill()
+            processes.kill_control()
+            until(lambda: processes.control() and _started(proxy), "another control process")
+            time.sleep(_A_WHILE)
+            for client in clients.values():
+                assert answered_by(client, "tagged.example") == {"workers-1"}
+            registry.start()
+            registry.register({**registration, "Tags": ["urlprefix-other.example/"]})
+            for client in clients.values():
+                until(partial(_answers, client, "other.example"), "the new route")
+                until(lambda client=client: client.ask(host="tagged.example").status == 404, "the old one's end")  # type: ignore[misc]
+
+
+def _answers(client: Client, host: str) -> bool:
+    return client.ask(host=host).status == 200
+
+
+def _started(proxy: Pointsman) -> bool:
+    try:
+        return bool(proxy.events("control_ended"))
+    except OSError:
+        return False
 
 
 def ready(proxy: Pointsman) -> bool:

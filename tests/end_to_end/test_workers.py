@@ -20,7 +20,7 @@ from proxy.workers.running import workers_of
 from tests.servers.instances import Site
 from tests.servers.pointsman import Pointsman, in_consul
 from tests.servers.ports import free_ports
-from tests.servers.processes import Processes, answered_by, established
+from tests.servers.processes import Client, Processes, answered_by, established
 from tests.servers.program import ask, until
 
 if TYPE_CHECKING:
@@ -170,6 +170,29 @@ def test_a_rate_limit_is_shared_and_places_are_divided(tmp_path: Path, both: lis
             until(lambda: proxy.service("slow")["in_flight"] == 4, "all places are taken")
             assert [three[number].ask(host="slow").status for number in (1, 2)] == [503, 503]
             assert [client.getresponse().status for clients in (one, two) for client in clients.values()] == [200] * 4
+
+
+def test_the_connections_of_a_listener_are_divided(tmp_path: Path, both: list[dict[str, object]]) -> None:
+    (port,) = free_ports(1)
+    listeners = [{"bind": f"127.0.0.1:{port}", "limits": {"connections": 6}}]
+    with pointsman(tmp_path, {"web": {"discovery": {"static": both}}}, listeners=listeners) as proxy:
+        found = []
+        try:
+            for _ in range(SEVERAL * 2):
+                client = Client(port)
+                found.append(client)
+                assert client.ask().status in (200, 503)
+            statuses = Counter(client.ask().status for client in found if is_open(client))
+            owners = Counter(Processes(proxy, port).connections()[client.near] for client in found if is_open(client))
+        finally:
+            for client in found:
+                client.close()
+    assert statuses == {200: 6}
+    assert owners == {1: 3, 2: 3}
+
+
+def is_open(client: Client) -> bool:
+    return client.sock is not None
 
 
 def test_all_kinds_of_listeners_and_one_access_log(tmp_path: Path, both: list[dict[str, object]]) -> None:

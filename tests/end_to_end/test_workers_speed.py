@@ -13,13 +13,14 @@ from tests.servers.instances import Site
 from tests.servers.load import percentile
 from tests.servers.pointsman import Pointsman
 from tests.servers.processes import Client, Processes
-from tests.servers.program import until
+from tests.servers.program import ask, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ("workers-1", "workers-2")
 CHANGES = 10
+_A_WHILE = 0.1  # seconds of traffic after each verdict
 _DEADLINE = 2.0  # seconds that a busy machine may make of 20 ms
 
 
@@ -74,10 +75,46 @@ def test_a_change_reaches_all_workers_at_once(tmp_path: Path) -> None:
             # The first that the new instance answers at all is asked at the latest when the worker knows of it.
             name = event["endpoint"]
             late.append(next(ended for _, ended, who in one.answers if ended > moment and who == name) - moment)
-    late.sort()
-    print(
-        f"\n{CHANGES} changes, 2 workers: from the change in the control process to the first answer of the new "
-        f"instance p50 {percentile(late, 0.5) * 1000:.1f}, p99 {percentile(late, 0.99) * 1000:.1f} ms"
-    )
     assert len(joined) == CHANGES
+    judged(late, f"{CHANGES} changes, 2 workers: from the change in the control process to the first answer of the new")
+
+
+def test_what_a_probe_finds_reaches_all_workers_at_once(tmp_path: Path) -> None:
+    probe = {"http": "/healthz", "interval": "50ms", "fall": 1, "rise": 1}
+    with Site(tmp_path, *NAMES) as instances:
+        web = {"discovery": {"static": instances.addresses()}, "health": {"probe": probe}}
+        with (
+            Pointsman(tmp_path, {"web": web}, workers=2) as proxy,
+            Processes(proxy, proxy.port).client_of_each() as clients,
+        ):
+            asking = [Asking(client) for client in clients.values()]
+            try:
+                for number in range(CHANGES):
+                    for told, state in (("unwell", "ejected"), ("well", "healthy")):
+                        ask(instances.ports[NAMES[number % 2]], f"/{told}", "POST")
+                        until(partial(_is, proxy, NAMES[number % 2], state), state)
+                        time.sleep(_A_WHILE)
+            finally:
+                for one in asking:
+                    one.finish()
+            ejected, readmitted = proxy.events("ejected"), proxy.events("readmitted")
+    late = []
+    for out, back in zip(ejected, readmitted, strict=True):
+        begun, ended = (datetime.fromisoformat(event["time"]).timestamp() for event in (out, back))
+        for one in asking:
+            wrong = [asked for asked, _, who in one.answers if who == out["endpoint"] and begun < asked < ended]
+            late.append(max(wrong, default=begun) - begun)
+    assert len(ejected) == CHANGES
+    assert len(one.answers) > 10 * CHANGES
+    judged(late, f"{CHANGES} failed probes, 2 workers: from the verdict to the last request to the sick")
+
+
+def _is(proxy: Pointsman, name: str, state: str) -> bool:
+    return proxy.endpoints("web")[name]["state"] == state
+
+
+def judged(late: list[float], what: str) -> None:
+    late.sort()
+    p50, p99 = (percentile(late, share) * 1000 for share in (0.5, 0.99))
+    print(f"\n{what} instance p50 {p50:.1f}, p99 {p99:.1f} ms")
     assert late[-1] < _DEADLINE
