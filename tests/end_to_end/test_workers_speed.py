@@ -110,7 +110,7 @@ def test_what_a_probe_finds_reaches_all_workers_at_once(tmp_path: Path) -> None:
 
 
 def _is(proxy: Pointsman, name: str, state: str) -> bool:
-    return proxy.endpoints("web")[name]["state"] == state
+    return bool(proxy.endpoints("web")[name]["state"] == state)
 
 
 def judged(late: list[float], what: str) -> None:
