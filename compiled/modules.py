@@ -45,6 +45,7 @@ MODULES = (
     "proxy.http.terms",
     "proxy.http.tunnel",
     "proxy.http.upstream",
+    "proxy.http.websocket",
     "proxy.http.writing",
     "proxy.listener",
     "proxy.listening",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mypy_extensions import mypyc_attr
 
@@ -14,6 +14,7 @@ from proxy.http.resets import reset, unsent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MUCH = 16 * 1024  # bytes that come at once
 _FLUSH = 2.0  # seconds in which what is under way is still written when we end
 
 
@@ -57,7 +58,7 @@ class Pipe:
     def join(self, early: bytes, rest: bytes) -> None:
         """Begin, with what the client has sent already, and what the instance has."""
         for end in (self._to_client, self._to_instance):
-            end.transport.set_protocol(Bounded(end))
+            end.transport.set_protocol(cast("asyncio.Protocol", end))
         for end in (self._to_client, self._to_instance):
             if end.owner.full:  # it will be told when there is room again, but not once more that there is none
                 end.pause_writing()
@@ -160,7 +161,7 @@ class Pipe:
 class End:
     """One connection of a pipe: takes what it sends, and tells its owner when it is gone."""
 
-    __slots__ = ("_pipe", "_take", "finished", "full", "other", "owner", "transport")
+    __slots__ = ("_bounded", "_pipe", "_take", "finished", "full", "other", "owner", "transport")
 
     other: End
 
@@ -169,11 +170,15 @@ class End:
         self._pipe = pipe
         self.owner = owner
         self.transport = owner.transport
+        self._bounded = False
         self.finished = False  # it has ended its stream
         self.full = False  # our side of the connection holds more than it takes
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on."""
+        """Pass it on; whoever sends much is read in bounded pieces from then on, which would make small ones dearer."""
+        if len(data) >= _MUCH and not self._bounded:
+            self._bounded = True
+            self.transport.set_protocol(Bounded(self))
         self._take(data)
 
     def eof_received(self) -> bool:

@@ -46,7 +46,7 @@ class Tunnel(Pipe):
     def from_instance(self, data: bytes) -> None:
         """Pass on what the instance sent."""
         if self._frames is not None:
-            if len(data) == SIZE:
+            if len(data) >= SIZE:
                 self._to_instance.rest()  # it may have been in frames of a few bytes
             data = self._until_farewell(data, self._frames)
         if data:

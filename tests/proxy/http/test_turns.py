@@ -14,7 +14,6 @@ import pytest
 
 from proxy.http.buffers import SIZE, Bounded
 from proxy.http.upstream import Upstream
-from proxy.http.websocket import Frames
 from proxy.routes import Route
 from tests.proxy.http.scripted import GET, OK, Peer, proxying, until
 
@@ -138,12 +137,15 @@ async def test_an_instance_with_thousands_of_interim_responses(monkeypatch: pyte
 
 
 async def test_an_instance_whose_frames_are_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = Work(monkeypatch, Frames, "feed")
+    work = Work(monkeypatch, Bounded, "buffer_updated")
     async with proxying() as proxy:
         client, instance = await proxy.asking(UPGRADING)
         await instance.through()
         await instance.send(b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE + b"\r\n")
         await client.through()
+        first = b"\x81\x00" * 10_000  # that it sends much is known once it has
+        await instance.send(first)
+        await client.gets(first)
         taken = send_much(instance, b"\x81\x00")
         async with swallowing(client):
             assert await work.largest(taken) <= SIZE
