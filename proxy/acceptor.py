@@ -1,7 +1,7 @@
 """Accepts connections, and knows how to wait when the process has no file descriptors left.
 
 The loop's own servers do not: with uvloop, a listening socket whose accept fails for want of a descriptor is closed for
-good. So the sockets are ours, which costs 9 µs a connection.
+good. So the sockets are ours, which costs 6 µs a connection.
 """
 
 from __future__ import annotations
@@ -25,6 +25,39 @@ _log = logging.getLogger(__name__)
 _QUIET = 10.0  # seconds between two lines of the log that say the same
 _AT_ONCE = 64  # connections accepted before others get their turn
 _LAST_ROUNDS = 32  # of so many at the end; the kernel's queue holds no more
+
+
+class _Stream(socket.socket):
+    """A socket that need not find out what it is: that takes 0.6 µs, and five are wanted a connection."""
+
+    __slots__ = ()
+
+    type = socket.SOCK_STREAM
+
+
+class _Stream4(_Stream):
+    __slots__ = ()
+
+    family = socket.AF_INET
+
+
+class _Stream6(_Stream):
+    __slots__ = ()
+
+    family = socket.AF_INET6
+
+
+class _StreamUnix(_Stream):
+    __slots__ = ()
+
+    family = socket.AF_UNIX
+
+
+_KINDS: dict[socket.AddressFamily, type[_Stream]] = {
+    socket.AF_INET: _Stream4,
+    socket.AF_INET6: _Stream6,
+    socket.AF_UNIX: _StreamUnix,
+}
 
 
 class Acceptor:
@@ -61,7 +94,7 @@ class Acceptor:
         """Begin to accept."""
         loop = asyncio.get_running_loop()
         for sock in self._sockets:
-            loop.add_reader(sock, self._accept, sock)
+            loop.add_reader(sock, self._accept, sock, _KINDS[sock.family])
 
     def pause(self, why: str) -> None:
         """Accept nobody for now."""
@@ -116,7 +149,7 @@ class Acceptor:
             loop.remove_reader(sock)
             if not shared and not self.paused:
                 for _ in range(_LAST_ROUNDS):
-                    if self._accept(sock):
+                    if self._accept(sock, _KINDS[sock.family]):
                         break
                 if self._copied:
                     with contextlib.suppress(OSError):  # of a unix socket another worker has done so
@@ -124,12 +157,12 @@ class Acceptor:
             sock.close()
         return bool(sockets)
 
-    def _accept(self, listening: socket.socket) -> bool:
+    def _accept(self, listening: socket.socket, kind: type[_Stream]) -> bool:
         """Accept who waits, but no more than some; tell whether nobody is left."""
         loop = asyncio.get_running_loop()
         for _ in range(_AT_ONCE):
             try:
-                sock, _ = listening.accept()
+                descriptor, _ = listening._accept()  # type: ignore[attr-defined]  # what socket.accept() calls
             except (BlockingIOError, InterruptedError):
                 return True
             except OSError as error:
@@ -137,6 +170,7 @@ class Acceptor:
                     self.pause(error.strerror or str(error))
                     return True
                 continue  # the client has left already (accept(2))
+            sock = kind(kind.family, kind.type, 0, descriptor)  # type: ignore[arg-type]
             sock.setblocking(False)
             task = loop.create_task(self._serve(sock))
             self._begun.add(task)

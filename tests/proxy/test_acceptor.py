@@ -37,11 +37,11 @@ class Failing(socket.socket):
 
     failures: list[int]
 
-    def accept(self) -> Any:
+    def _accept(self) -> Any:
         if self.failures:
             number = self.failures.pop(0)
             raise OSError(number, os.strerror(number))
-        return super().accept()
+        return super()._accept()  # type: ignore[misc]
 
 
 def listening(*failures: int) -> Failing:
