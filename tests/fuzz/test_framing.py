@@ -24,7 +24,7 @@ from tests.proxy.http.scripted import GET, proxying
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXAMPLES = {"requests": 1500, "responses": 1200, "narrow limits": 400}
+EXAMPLES = {"requests": 700, "responses": 600, "narrow limits": 400}
 CUTS = [1, 17, 19, 40, 41, 64]
 
 
