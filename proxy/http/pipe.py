@@ -175,7 +175,7 @@ class End:
         self.full = False  # our side of the connection holds more than it takes
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on; whoever sends much is read in bounded pieces from then on, which would make small ones dearer."""
+        """Pass it on; whoever sends much is read in bounded pieces from then on, which make an echo 13 % dearer."""
         if len(data) >= _MUCH and not self._bounded:
             self._bounded = True
             self.transport.set_protocol(Bounded(self))

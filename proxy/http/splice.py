@@ -103,17 +103,18 @@ class Splice:
         if self._client.transport.get_write_buffer_size():
             return  # the loop, too, waits for the client
         moved = self._move()
+        if self._gone == _NOBODY and not self._left and not self._inside:
+            self.stop()
+            self._upstream.moved(moved, whole=True)
+            return
+        if moved:
+            self._upstream.moved(moved)
         if self._gone == _CLIENT:
             self.stop()
             self._client.abort()
         elif self._gone == _INSTANCE:
             self.stop()
             self._upstream.broke(self._error)
-        elif not self._left and not self._inside:
-            self.stop()
-            self._upstream.moved(moved, whole=True)
-        elif moved:
-            self._upstream.moved(moved)
 
     def _move(self) -> int:
         """Hand on what is there, and say how many bytes; take note of who is gone."""

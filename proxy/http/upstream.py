@@ -153,7 +153,7 @@ class Upstream:
         self._finish(exchange)
 
     def broke(self, error: OSError | None) -> None:
-        """Take in that one of the connections broke, or that the instance ended the stream."""
+        """Take in that our connection broke, or that the instance ended the stream."""
         exchange = self.exchange
         self.home.discard(self)
         self.abort()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,6 +126,7 @@ async def test_an_instance_that_ends_too_soon_breaks_the_response_and_is_blamed(
         assert await client.broken() == b""
         await until(lambda: not splice.under_way)
         assert ends(proxy) == [("reset", "broken")]
+        assert proxy.records[0].sent == 1000
         assert proxy.service.traffic.broken == 1
 
 
@@ -194,19 +196,36 @@ async def test_what_follows_too_long_a_body_is_given_to_nobody() -> None:
         await client.gets(OK_SENT)
 
 
-async def test_no_more_than_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are as many as there may be, and where there are no descriptors, bodies are copied."""
-    body = content(2 * MIB)
+async def copied(proxy: Proxy, client: Peer, instance: Peer) -> None:
+    """Have a large body arrive, with no splice more than there are."""
+    body, before = content(2 * MIB), len(splice.under_way)
+    await client.send(GET)
+    await instance.through()
+    sending = asyncio.ensure_future(instance.send(head(len(body)) + body))
+    await client.through()
+    assert len(splice.under_way) == before
+    assert digest(await client.exactly(len(body))) == digest(body)
+    await sending
+
+
+async def test_no_more_than_so_many_at_a_time() -> None:
     async with proxying() as proxy:
-        busy = [object() for _ in range(splice.MOST)]
-        splice.under_way.update(busy)  # type: ignore[arg-type]
+        client, instance = await proxy.served()
+        splice.under_way.update(object() for _ in range(splice.MOST))  # type: ignore[misc]
         try:
-            client, instance = await proxy.asking(GET)
-            await instance.through()
-            sending = asyncio.ensure_future(instance.send(head(len(body)) + body))
-            await client.through()
-            assert digest(await client.exactly(len(body))) == digest(body)
-            await sending
-            assert len(splice.under_way) == splice.MOST
+            await copied(proxy, client, instance)
         finally:
             splice.under_way.clear()
+
+
+async def test_without_descriptors_to_spare_bodies_are_copied() -> None:
+    async with proxying() as proxy:
+        client, instance = await proxy.served()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(client.sock.fileno())
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 8, hard))  # more than three quarters are in use
+        try:
+            await copied(proxy, client, instance)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
