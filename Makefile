@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
+unexport PYTHONDONTWRITEBYTECODE # the tests start a thousand processes; each would translate all sources anew
 
 .PHONY: run test compiled speed kube-apiserver soak lint format fuzz bench bench-quick bench-micro bench-control clean
 
