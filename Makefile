@@ -18,7 +18,7 @@ test: .venv/installed
 		test $$? -eq 3 && echo "the tests of the compiled data path are skipped"; \
 	fi
 
-DATA_PATH := tests/compiled tests/balancers tests/fuzz tests/proxy/access_log tests/proxy/edge tests/proxy/http \
+DATA_PATH := tests/compiled/test_loading.py tests/balancers tests/fuzz/test_framing.py tests/proxy/access_log tests/proxy/edge tests/proxy/http \
 	tests/proxy/tls/test_data_path.py tests/proxy/test_routes.py tests/proxy/test_route_index.py tests/proxy/test_routing.py tests/proxy/test_balancing.py \
 	tests/end_to_end/test_workers.py
 

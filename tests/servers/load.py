@@ -101,7 +101,7 @@ class Load(Program):
         url: str,
         *,
         clients: int = 24,
-        pause: float = 0.02,
+        pause: float = 0.04,
         method: str = "GET",
         body: int = 0,
         download: int = 0,
