@@ -90,6 +90,26 @@ async def test_what_comes_in_small_pieces_goes_on_at_once() -> None:
         await client.gets(body[100:])
 
 
+async def test_the_end_of_a_large_piece_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the kernel would keep it back until the client has acknowledged what it has."""
+    asked: list[int] = []
+
+    def recorded(source: int, target: int, count: int, *, flags: int) -> int:
+        asked.append(flags)
+        return moving(source, target, count, flags=flags)
+
+    moving = os.splice
+    monkeypatch.setattr(os, "splice", recorded)
+    async with proxying() as proxy:
+        client, instance, _ = await begun(proxy, MIB)
+        for piece in (content(100_001), content(MIB - 100_001)):
+            sending = asyncio.ensure_future(instance.send(piece))
+            assert await client.exactly(len(piece)) == piece
+            await sending
+    assert asked
+    assert not any(flags & os.SPLICE_F_MORE for flags in asked)
+
+
 async def test_smaller_bodies_and_those_without_a_length_are_copied() -> None:
     async with proxying() as proxy:
         client, instance = await proxy.asking(GET)
