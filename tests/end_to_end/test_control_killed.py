@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.servers.processes import Client
 
-_A_WHILE = 1.0  # seconds in which it asks the registry that is away
 NAMES = ("sick", "workers-1", "workers-2")
 PASSIVE = {"consecutive_5xx": 3, "base_ejection_time": "60s", "max_ejection_percent": "50%"}
 
@@ -154,7 +153,7 @@ def test_routes_of_a_catalog_that_another_control_process_cannot_ask_stay(tmp_pa
             registry.kill()
             processes.kill_control()
             until(lambda: processes.control() and _started(proxy), "another control process")
-            time.sleep(_A_WHILE)
+            until(lambda: proxy.events("watch_failed"), "it asks the registry, which is away")
             for client in clients.values():
                 assert answered_by(client, "tagged.example") == {"workers-1"}
             registry.start()
