@@ -8,10 +8,7 @@ is under way its connection is read through `Bounded`.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
-
-if TYPE_CHECKING:
-    from proxy.http.bodies import Content
+from typing import Final, Protocol
 
 JOINED: Final = 16 * 1024  # bytes of content up to which one joined piece is cheaper than two
 SIZE: Final = 64 * 1024  # bytes read at a time of a body, and of requests that come ahead of their turn
@@ -20,11 +17,6 @@ WRITE_HIGH, WRITE_LOW = 32 * 1024, 8 * 1024  # bytes waiting to be written, abov
 # One buffer serves every connection of the process: the loop fills it, and we copy out of it before anything else runs.
 _buffer = bytearray(SIZE)
 _view = memoryview(_buffer)
-
-
-def behind(data: bytes, at: int) -> Content:
-    """Return what lies behind `at`; as a view if it is large, which takes 4 % off the cost of 64 KiB."""
-    return data[at:] if len(data) - at <= JOINED else memoryview(data)[at:]
 
 
 class Stream(Protocol):

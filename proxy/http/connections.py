@@ -7,7 +7,7 @@ import logging
 import ssl
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from mypy_extensions import mypyc_attr
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_IDLE = 1024  # idle connections kept to one endpoint
+MAX_IDLE: Final = 1024  # idle connections kept to one endpoint
 _SHORT_PAUSE = 0.05  # seconds until it is looked again whether there are descriptors
 
 

@@ -137,10 +137,12 @@ class Exchange(Dispatch):
         downstream.deadline = now + (timeouts.response_head if self.request_whole else timeouts.body_idle)
         content = self._pending
         self._replay = b""
+        head = self.head(upstream.home.authority)
         if content:
             self._pending = b""
             self._keep(content)
-        upstream.lend(self, self.head(upstream.home.authority) + content)
+            head += content
+        upstream.lend(self, head)
         if not self.request_whole:
             downstream.steer()
         if downstream.full:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from mypy_extensions import mypyc_attr
 
-from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody
-from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded, behind
+from proxy.http.bodies import BodyReader, ChunkedBody, CloseBody, LengthBody, behind
+from proxy.http.buffers import SIZE, WRITE_HIGH, WRITE_LOW, Bounded
 from proxy.http.fields import BadMessageError
 from proxy.http.heads import END
 from proxy.http.splice import LEAST, Splice
@@ -37,9 +37,9 @@ class Upstream:
         "_bounded",
         "_held",
         "_keep_alive",
+        "_look",
         "_partial",
         "_paused",
-        "_poll",
         "_resting",
         "_saw_end",
         "_splice",
@@ -83,8 +83,9 @@ class Upstream:
         self.secure = transport.get_extra_info("ssl_object") is not None
         if self.secure:
             self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
-        self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        poll = select.poll()
+        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        self._look = poll.poll
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of the response."""
@@ -182,7 +183,7 @@ class Upstream:
 
     def is_stale(self) -> bool:
         """Tell whether the instance has closed this idle connection, or written to it, unseen by the loop yet."""
-        return bool(self._poll.poll(0))
+        return bool(self._look(0))
 
     def is_doubtful(self) -> bool:
         """Tell whether a stale connection may be a good one: by TLS it is readable for what concerns TLS alone, too.
@@ -190,7 +191,7 @@ class Upstream:
         In TLS 1.3 the tickets of a session come when the server likes. The loop will have read them soon, or found that
         it was the end, or an answer that nobody asked for; until then nothing is known of the connection.
         """
-        return self.secure and all(events == select.POLLIN for _, events in self._poll.poll(0))
+        return self.secure and all(events == select.POLLIN for _, events in self._look(0))
 
     def switched(self) -> None:
         """Speak HTTP no more: the connection is one end of a tunnel."""
