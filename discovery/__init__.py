@@ -37,6 +37,7 @@ check           try once whether an address answers: for the embedded registry's
                 answer reads what comes back by HTTP, body_match says what it must hold, grpc_health asks by gRPC's
                 protocol for that
 endings         how connections end that are left in the middle of an answer
+cancelled       what becomes of a task that was asked to end, and met a fault on its way out
 
 A registry of your own needs `watch` and nothing else. It does not retry, and remembers nothing between watches: it
 raises RegistryError, which says what is wrong, and the keeper calls again.

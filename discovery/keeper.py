@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from config.units import format_duration
 from discovery.backoff import Backoff
+from discovery.cancelled import end_if_cancelled
 from discovery.freshness import Delays
 from discovery.guard import Guard, Verdict, same_instances
 from discovery.pace import PACE, Pace
@@ -160,8 +161,10 @@ class Keeper:
                 try:
                     await self._follow()
                 except RegistryError as error:
+                    end_if_cancelled(error)
                     self._failed(str(error))
                 except Exception as error:
+                    end_if_cancelled(error)
                     # Not an answer that the registry's code foresaw. The requests go on with the last good set, and
                     # the traceback goes where somebody can mend it.
                     log.exception("service %s: the watch of %s met a fault of its own", self.service, self.name)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from discovery.backoff import Backoff
+from discovery.cancelled import end_if_cancelled
 from discovery.check import Outcome
 from discovery.presence import Act, Presence
 from discovery.registrar import LeaseLostError
@@ -231,6 +232,7 @@ class Registration:
             try:
                 outcome = await check()
             except Exception as error:  # whatever the instance does, its probe goes on: this one has failed
+                end_if_cancelled(error)
                 outcome = Outcome(False, f"{type(error).__name__}: {error}")
             if not outcome.ours:
                 has_passed = has_passed or outcome.passed

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from discovery.backoff import Backoff
+from discovery.cancelled import end_if_cancelled
 from discovery.consul.destinations import destinations
 from discovery.registry import RegistryError
 
@@ -159,8 +160,10 @@ class Catalog:
                     async for listing in watch:
                         self._answered(listing)
             except RegistryError as error:
+                end_if_cancelled(error)
                 self._failed(str(error))
             except Exception as error:
+                end_if_cancelled(error)
                 log.exception("catalog %s: its watch met a fault of its own", self.name)
                 self._failed(f"{type(error).__name__}: {error}")
             if time.monotonic() - began > delay:

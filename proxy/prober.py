@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from discovery import check
+from discovery.cancelled import end_if_cancelled
 from proxy.http.way import probing
 from proxy.probe_pace import Intervals, Pace
 from proxy.tasks import Tasks
@@ -111,6 +112,7 @@ class Prober:
                 try:
                     outcome = await self._check(endpoint.instance)
                 except Exception as error:  # whatever an instance does, its probe goes on: this one has failed
+                    end_if_cancelled(error)
                     outcome = check.Outcome(False, f"{type(error).__name__}: {error}")
             if not outcome.ours:
                 pool.probed(endpoint, outcome.passed, outcome.detail, time.monotonic())

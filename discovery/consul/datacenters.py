@@ -13,6 +13,7 @@ import random
 from typing import TYPE_CHECKING
 
 from discovery.backoff import Backoff
+from discovery.cancelled import end_if_cancelled
 from discovery.instance import Snapshot
 from discovery.registry import RegistryError
 
@@ -80,6 +81,7 @@ class Datacenters:
                         state.answered(name, continuous=snapshot.continuous)
                         backoff.reset()
             except RegistryError as error:
+                end_if_cancelled(error)
                 state.failed(name, str(error))
             except Exception as error:  # for the keeper, which tells of it; this task must not die unseen
                 state.broke(error)

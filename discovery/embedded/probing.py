@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from discovery import check as probe
+from discovery.cancelled import end_if_cancelled
 from discovery.dialing import Dial
 from discovery.embedded.refusal import RefusedError
 
@@ -85,7 +86,8 @@ class Probing:
                     await self._found(check_id, definition, status, output)
             except RefusedError as error:
                 log.warning("the status of check %s was not taken: %s", check_id, error)
-            except Exception:
+            except Exception as error:
+                end_if_cancelled(error)
                 log.exception("check %s could not be run", check_id)
             await asyncio.sleep(max(0.0, began + definition.interval_seconds - clock()))
 

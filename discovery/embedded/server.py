@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from discovery.cancelled import end_if_cancelled
 from discovery.embedded.api import Api
 from discovery.embedded.deadlines import Deadlines
 from discovery.embedded.probing import Probing
@@ -177,7 +178,8 @@ def _started(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> Callab
         while True:
             try:
                 await work()
-            except Exception:
+            except Exception as error:
+                end_if_cancelled(error)
                 log.exception("the %s died, and starts again", name)
                 await asyncio.sleep(RETRY)
 

@@ -363,3 +363,20 @@ async def test_a_keeper_that_is_cancelled_closes_its_watch():
         await harness.answers(2)
         assert script.open == 1
     assert script.open == 0
+
+
+@pytest.mark.parametrize("fault", [RegistryError("it went away"), AttributeError("_abort")])
+async def test_a_keeper_that_is_cancelled_ends_though_its_watch_cannot_be_closed(fault: Exception):
+    class Unclosable(Script):
+        async def watch(self, service: str) -> AsyncIterator[Snapshot]:
+            try:
+                async for snapshot in super().watch(service):
+                    yield snapshot
+            finally:
+                raise fault
+
+    script = Unclosable(web(A))
+    async with running(script) as harness:
+        await harness.answers(1)
+    assert script.watches == 1
+    assert harness.kinds == []
