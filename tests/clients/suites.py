@@ -130,7 +130,9 @@ def _fetch(folder: Path) -> None:
         _run([*pip, "download", *source])
         (archive,) = packed.glob("*.tar.gz")
         with tarfile.open(archive) as tar:
-            tar.extractall(packed, filter="data")
+            if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
+                tar.extraction_filter = tarfile.data_filter
+            tar.extractall(packed)
         (packed / archive.name.removesuffix(".tar.gz")).rename(folder / library)
 
 
