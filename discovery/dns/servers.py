@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dns.asyncbackend
 import dns.asyncquery
@@ -117,10 +117,7 @@ def name_servers(resolv_conf: str) -> list[Address]:
 async def _exchange(server: Address, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
     """Ask one server, by UDP from a port of its own, and by TCP if the answer is or may be too long for that."""
     query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD)
-    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-    # A connected socket takes datagrams of this server only, and is told at once when nobody listens there.
-    place = server.host, server.port
-    connected = await _backend.make_socket(family, socket.SOCK_DGRAM, destination=place)  # type: ignore[no-untyped-call]
+    connected = await _connect(server)
     async with connected:
         try:
             response = await dns.asyncquery.udp(
@@ -132,3 +129,24 @@ async def _exchange(server: Address, name: dns.name.Name, kind: dns.rdatatype.Rd
             if len(response.wire or b"") <= PAYLOAD - ROOM_FOR_ONE_MORE:
                 return response
     return await dns.asyncquery.tcp(query, server.host, port=server.port, backend=_backend)
+
+
+async def _connect(server: Address) -> Any:
+    """Make a connected socket: it takes datagrams of this server only, and is told at once when nobody listens there.
+
+    It is made in a task of its own, that goes on: cancelled, uvloop's `create_datagram_endpoint` leaves a socket open.
+    """
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    place = server.host, server.port
+    made = _backend.make_socket(family, socket.SOCK_DGRAM, destination=place)  # type: ignore[no-untyped-call]
+    making: asyncio.Task[Any] = asyncio.ensure_future(made)
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_close)
+        raise
+
+
+def _close(making: asyncio.Task[Any]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().transport.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dns.flags
@@ -14,10 +15,12 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
+import uvloop
 
 from config.units import Address
 from discovery.dns.servers import NameServers, name_servers
 from discovery.registry import RegistryError
+from tests.discovery.watching import eventually
 from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 WEB = dns.name.from_text("web.lan")
 TIMEOUT = 0.2  # seconds
+_OPEN = "/proc/self/fd"
 
 
 class Scripted(asyncio.DatagramProtocol):
@@ -215,3 +219,24 @@ async def test_the_system_file_is_read_again_when_it_changes(tmp_path: Path):
         with pytest.raises(RegistryError, match=r"resolv\.conf names no name server"):
             await ask(servers)
     assert (len(one.questions), len(two.questions)) == (2, 1)
+
+
+def test_a_question_that_is_called_off_while_its_socket_is_made_leaves_none_open():
+    """With uvloop, whose `create_datagram_endpoint` does."""
+
+    async def call_off() -> None:
+        async with scripted(silent) as server:
+            for _ in range(20):
+                before = len(os.listdir(_OPEN))
+                asking = asyncio.ensure_future(NameServers([server.address], TIMEOUT).ask(WEB, dns.rdatatype.A))
+                while _are_open(before):  # noqa: ASYNC110  # what it looks at sets no event
+                    await asyncio.sleep(0)
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                await eventually(partial(_are_open, before))
+
+    uvloop.run(call_off())
+
+
+def _are_open(count: int) -> bool:
+    return len(os.listdir(_OPEN)) == count
