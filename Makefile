@@ -1,5 +1,8 @@
 # Each target does its own set-up; a fresh clone needs nothing but Python 3.11 and, for the tests, Debian's apt.
-PYTHON ?= python3
+# Debian's Python is built with profile-guided optimization, others need not be: it takes 5 % less of a request's time, and
+# 7 % less where nothing is compiled. So it is the one, if it is new enough and whole.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys, sysconfig; open(sysconfig.get_path("include") + "/Python.h"); \
+	sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo /usr/bin/python3 || echo python3)
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 unexport PYTHONDONTWRITEBYTECODE # the tests start a thousand processes; each would translate all sources anew
