@@ -129,7 +129,7 @@ async def test_an_override_takes_an_instance_out_until_it_ends(service: Service)
 
 async def test_an_instance_whose_lease_ends_is_gone(service: Service):
     service.put("stays")
-    service.put("leased", leaseInfo={"renewalIntervalInSecs": 1, "durationInSecs": 1})
+    service.put("leased", leaseInfo={"renewalIntervalInSecs": 1, "durationInSecs": 3})  # seen before it ends
     async with service.watch() as watch:
         await until(watch, has("stays", "leased"))
         assert (await until(watch, has("stays"))).continuous
