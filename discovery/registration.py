@@ -164,12 +164,15 @@ class Registration:
             async with asyncio.timeout(PATIENCE):
                 interval = await self._act(act)
         except LeaseLostError as error:
+            end_if_cancelled(error)
             await self._lost(str(error))
         except RegistryError as error:
+            end_if_cancelled(error)
             self._failed(act, str(error))
         except TimeoutError:
             self._failed(act, f"no answer within {PATIENCE:g} s")
         except Exception as error:
+            end_if_cancelled(error)
             # Not an answer that the registrar's code foresaw. The instance goes on, and so do the tries.
             log.exception("service %s: the registrar met a fault of its own", self.service)
             self._failed(act, f"{type(error).__name__}: {error}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
+from discovery.cancelled import end_if_cancelled
 from discovery.eureka.answers import Answer, read_answer
 from discovery.eureka.client import NO_DELTA, Client, EurekaError, RefusedError
 from discovery.eureka.store import Store
@@ -124,6 +125,7 @@ class _Row:
                             complaints.clear()
                         await self._wake()
             except EurekaError as error:
+                end_if_cancelled(error)
                 complaints.append(f"Eureka at {url}: {error}")
                 self._urls.sort(key=lambda other: other == url)  # its turn comes last now
                 if len(complaints) == len(self._urls):

@@ -227,6 +227,20 @@ async def test_being_cancelled_takes_it_out_too(world: World):
     assert not world.present
 
 
+async def test_being_cancelled_ends_it_though_its_connection_cannot_be_closed(world: World):
+    async def closes_badly(what: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RegistryError(f"{what}: it went away")
+
+    world.hear = closes_badly  # type: ignore[method-assign]
+    async with kept(world, probed=False) as registration:
+        await eventually(lambda: registration._is_acting)
+    assert not registration.error
+    assert not world.events
+
+
 async def test_an_instance_that_dies_in_mid_probe_has_failed_it(world: World):
     async def check() -> Outcome:
         if world.passes:

@@ -221,6 +221,7 @@ async def test_the_system_file_is_read_again_when_it_changes(tmp_path: Path):
     assert (len(one.questions), len(two.questions)) == (2, 1)
 
 
+@pytest.mark.filterwarnings("default::ResourceWarning")  # as an error it would keep uvloop's loop from ever closing
 def test_a_question_that_is_called_off_while_its_socket_is_made_leaves_none_open():
     """With uvloop, whose `create_datagram_endpoint` does."""
 

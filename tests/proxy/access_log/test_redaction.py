@@ -76,6 +76,30 @@ def test_a_url_in_a_header(sent: bytes, written: bytes) -> None:
     assert Redaction(NAMES).header(b"referer", sent) == written
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("begin", "again"),
+    [
+        (b"/?", b"&"),
+        (b"/?&", b" "),
+        (b"/?&", b"%20"),
+        (b"/?&", b"%252520"),
+        (b"/?%", b"25"),
+        (b"/?", b"&%25252525"),
+        (b"/?", b"&toke"),
+        (b"/?&token", b"["),
+        (b"/?&token", b"[0]"),
+        (b"/?&token[", b"0"),
+        (b"/?", b"[token"),
+        (b"/", b";token[0"),
+    ],
+)
+def test_no_target_takes_more_than_time_in_proportion_to_its_length(begin: bytes, again: bytes) -> None:
+    """A million bytes take a second at most; in proportion to the square of the length they would take an hour."""
+    target = begin + again * (1_000_000 // len(again))
+    assert Redaction(NAMES).target(target) == target
+
+
 def test_user_information_is_redacted_even_if_nothing_else_is() -> None:
     nothing = Redaction([])
     assert nothing.header(b"referer", b"http://u:p@a/?token=b") == b"http://REDACTED@a/?token=b"
