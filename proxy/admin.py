@@ -197,7 +197,9 @@ class Admin:
         )
 
     async def _certificates(self, request: web.Request) -> web.Response:
-        return await _json({"certificates": list(certificates_of(self._application.listeners, time.time()))})
+        listeners = list(self._application.listeners)
+        shown = await asyncio.to_thread(lambda: list(certificates_of(listeners, time.time())))
+        return await _json({"certificates": shown})
 
     async def _acme(self, request: web.Request) -> web.Response:
         return await _json(acme_shown(self._application.renewals))

@@ -6,9 +6,12 @@ import re
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 
 _UNWRITTEN = re.compile(r"[^ -~]")  # what RFC 4514 has written, and cryptography does not, as \XX
+
+# What cryptography raises beside ValueError for what OpenSSL takes.
+_UNREADABLE = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +26,23 @@ class Certificate:
     alternatives: tuple[tuple[str, str], ...]  # all its names of the kinds DNS, IP, URI and email, with their kind
     not_before: float
     not_after: float
+    der: bytes
 
 
 def read_pem(pem: bytes) -> Certificate:
     """Read the first certificate of a PEM file. Raises ValueError."""
-    return _read(x509.load_pem_x509_certificate(pem))
+    try:
+        return _read(x509.load_pem_x509_certificate(pem))
+    except _UNREADABLE as error:
+        raise ValueError(str(error)) from None
 
 
 def read_der(der: bytes) -> Certificate:
     """Read a certificate as TLS sends it. Raises ValueError."""
-    return _read(x509.load_der_x509_certificate(der))
+    try:
+        return _read(x509.load_der_x509_certificate(der))
+    except _UNREADABLE as error:
+        raise ValueError(str(error)) from None
 
 
 def _read(found: x509.Certificate) -> Certificate:
@@ -57,6 +67,7 @@ def _read(found: x509.Certificate) -> Certificate:
         alternatives=tuple(alternatives),
         not_before=found.not_valid_before_utc.timestamp(),
         not_after=found.not_valid_after_utc.timestamp(),
+        der=found.public_bytes(serialization.Encoding.DER),
     )
 
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from proxy.tls.pair import CertificateError, Pair, Stamp, read_authorities, stamp_of
+from proxy.tls.served import served_by
 from proxy.tls.speaking import Front, Names, Speaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from proxy.tls.certificate import Certificate
+    from proxy.tls.served import Served
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Loaded:
 
     pair: Pair
     context: ssl.SSLContext
-    certificate: Certificate
+    certificate: Served
     since: float
 
 
@@ -201,7 +202,11 @@ class Certificates:
 
     def _load(self, pair: Pair) -> Loaded:
         context = self._bare(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-        return Loaded(pair, context, pair.load(context), time.time())
+        pem = pair.load(context)
+        try:
+            return Loaded(pair, context, served_by(context, pem), time.time())
+        except ValueError as error:
+            raise CertificateError(f"{pair.place}.cert: {pair.cert} cannot be read: {error}") from None
 
     def _bare(self, context: ssl.SSLContext) -> ssl.SSLContext:
         """Set what all contexts have in common; they are asked for it in turns while a handshake goes on."""

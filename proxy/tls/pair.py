@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from proxy.tls.certificate import Certificate
-
 SIZE_LIMIT = 2**20  # bytes of a file; a certificate with its chain has some 5,000
 
 # What tells that a file is another one than before, also behind symbolic links: changed in place, moved there, or made
@@ -39,16 +37,10 @@ class Pair:
         """Look at both files."""
         return stamp_of(self.cert), stamp_of(self.key)
 
-    def load(self, context: ssl.SSLContext) -> Certificate:
-        """Load both into a context, and say what the certificate says. Raises CertificateError."""
-        from proxy.tls.certificate import read_pem  # and with it 8 MiB of cryptography, for those who want it
-
+    def load(self, context: ssl.SSLContext) -> bytes:
+        """Load both into a context, and return what the certificate's file holds. Raises CertificateError."""
         pem = read(self.cert, f"{self.place}.cert")
         read(self.key, f"{self.place}.key")
-        try:
-            certificate = read_pem(pem)
-        except ValueError:
-            raise CertificateError(f"{self.place}.cert: {self.cert} holds no certificate in PEM") from None
         try:
             context.load_cert_chain(self.cert, self.key, password=_no_password)
         except _EncryptedKeyError:
@@ -56,10 +48,16 @@ class Pair:
                 f"{self.place}.key: {self.key} wants a password; write the key without one (openssl pkey -in KEY)"
             ) from None
         except (ssl.SSLError, OSError) as error:
-            raise CertificateError(self._why_not(error)) from None
-        return certificate
+            raise CertificateError(self._why_not(error, pem)) from None
+        return pem
 
-    def _why_not(self, error: OSError) -> str:
+    def _why_not(self, error: OSError, pem: bytes) -> str:
+        from proxy.tls.certificate import read_pem  # and with it 8 MiB of cryptography
+
+        try:
+            read_pem(pem)
+        except ValueError:
+            return f"{self.place}.cert: {self.cert} holds no certificate in PEM"
         reason = getattr(error, "reason", None) or ""
         # The last one is a key of another kind, such as RSA's for a certificate on P-256.
         if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):

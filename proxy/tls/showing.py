@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -45,20 +46,24 @@ def tls_metrics(listeners: Iterable[Listener | TcpListener], now: float) -> Iter
 
 
 def certificates_of(listeners: Iterable[Listener | TcpListener], now: float) -> Iterator[dict[str, Any]]:
-    """Show the certificates in force; `now` in seconds since 1970."""
+    """Show the certificates in force; `now` in seconds since 1970. It takes a while, the first time."""
     for listener in listeners:
         if listener.certificates is None:
             continue
         for loaded, refused in listener.certificates.in_force:
             certificate = loaded.certificate
+            try:
+                whole = certificate.read()
+            except ValueError:  # OpenSSL is less strict: it serves what cannot be read here
+                whole = None
             yield {
                 "listener": listener.address,
                 "certificate": str(loaded.pair.cert),
                 "names": list(certificate.names),
-                "subject": certificate.subject,
-                "issuer": certificate.issuer,
-                "serial": certificate.serial,
-                "fingerprint": certificate.fingerprint,
+                "subject": whole and whole.subject,
+                "issuer": whole and whole.issuer,
+                "serial": whole and whole.serial,
+                "fingerprint": sha256(certificate.der).hexdigest(),
                 "not_before": _time(certificate.not_before),
                 "not_after": _time(certificate.not_after),
                 "expiry_seconds": round(certificate.not_after - now),

@@ -1,0 +1,80 @@
+"""What of its certificate a server has to know: for whom it is, and how long it is good."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from proxy.tls.certificate import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A certificate that a context serves; times in seconds since 1970."""
+
+    der: bytes
+    names: tuple[str, ...]  # DNS names, in lower case; the common name where there are no names of any kind
+    not_before: float
+    not_after: float
+
+    def read(self) -> Certificate:
+        """Read all that it says, for whoever wants to see it. Raises ValueError.
+
+        That takes `cryptography`: 0.1 s the first time, and 8 MiB.
+        """
+        from proxy.tls.certificate import read_der
+
+        return read_der(self.der)
+
+
+def served_by(context: ssl.SSLContext, pem: bytes) -> Served:
+    """Say what a server's context serves, of which `pem` is the file. Raises ValueError.
+
+    A client of our own shakes hands with it, in memory, and tells what it sees: 1 to 10 ms, most of it for the key, and
+    no memory that clients would not take anyway. Some certificates, as those on a Brainpool curve, are only for clients
+    with settings of their own; `cryptography` reads them.
+    """
+    wanted, context.verify_mode = context.verify_mode, ssl.CERT_NONE  # ours has no certificate to show
+    try:
+        return _seen_by_a_client_of(context)
+    except (ssl.SSLError, ValueError):
+        from proxy.tls.certificate import read_pem
+
+        found = read_pem(pem)
+        return Served(found.der, found.names, found.not_before, found.not_after)
+    finally:
+        context.verify_mode = wanted
+
+
+def _seen_by_a_client_of(server: ssl.SSLContext) -> Served:
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    client.set_ciphers("ALL:@SECLEVEL=0")  # whatever the server is set to
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(back, there)
+    answering = server.wrap_bio(there, back, server_side=True)
+    for end in (asking, answering, asking):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+    der = asking.getpeercert(binary_form=True)
+    client.verify_mode = ssl.CERT_REQUIRED  # the module takes apart only what is verified, and asks for that late
+    found = cast("dict[str, Any]", asking.getpeercert())
+    if not der or not found:
+        raise ValueError("no certificate came")
+    names = found.get("subjectAltName")
+    if names is None:
+        common = [value for part in found["subject"] for kind, value in part if kind == "commonName"]
+        wanted = common[-1:]
+    else:
+        wanted = [name for kind, name in names if kind == "DNS"]
+    return Served(
+        der,
+        tuple(dict.fromkeys(name.lower() for name in wanted)),
+        ssl.cert_time_to_seconds(found["notBefore"]),
+        ssl.cert_time_to_seconds(found["notAfter"]),
+    )

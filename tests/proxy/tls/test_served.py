@@ -1,0 +1,191 @@
+"""What a certificate is read as without cryptography, which reads it here as the measure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+import subprocess
+import sys
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+
+from proxy.tls.certificate import read_pem
+from proxy.tls.pair import CertificateError, Pair
+from proxy.tls.served import served_by
+from tests.proxy.test_tls import secured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+KEYS: dict[str, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
+    "rsa": lambda: rsa.generate_private_key(65537, 2048),
+    "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "ed448": ed448.Ed448PrivateKey.generate,
+    "brainpool": lambda: ec.generate_private_key(ec.BrainpoolP256R1()),  # which clients do not speak by themselves
+}
+BEGIN = dt.datetime(2020, 2, 29, 23, 59, 59, tzinfo=dt.UTC)
+END = dt.datetime(2051, 1, 1, tzinfo=dt.UTC)  # written in another way than years before 2050
+ALTERNATIVES = [
+    x509.DNSName("Shop.example"),
+    x509.DNSName("*.shop.example"),
+    x509.DNSName("shop.example"),
+    x509.IPAddress(ip_address("2001:db8::1")),
+    x509.UniformResourceIdentifier("spiffe://shop/web"),
+    x509.RFC822Name("shop@example.com"),
+]
+
+
+def written(
+    folder: Path,
+    *,
+    key: str = "p256",
+    common: tuple[str, ...] = ("shop",),
+    alternatives: list[x509.GeneralName] | None = None,
+    end: dt.datetime = END,
+) -> Pair:
+    private = KEYS[key]()
+    name = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "DE"),
+            x509.NameAttribute(x509.NameOID.EMAIL_ADDRESS, "shop@example.com"),
+            *(x509.NameAttribute(x509.NameOID.COMMON_NAME, one) for one in common),
+        ]
+    )
+    builder = x509.CertificateBuilder(name, name, private.public_key(), 4711, BEGIN, end)
+    if alternatives is not None:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    for number in (4, 5):
+        unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{number}"), b"\x05\x00")
+        builder = builder.add_extension(unknown, critical=False)
+    plain = isinstance(private, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    assert not isinstance(private, dsa.DSAPrivateKey)
+    certificate = builder.sign(private, None if plain else hashes.SHA256())
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    file = folder / "shop.pem"
+    file.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + pem
+    )
+    return Pair(file, file, "tls.certificates[0]")
+
+
+def same(pair: Pair, context: ssl.SSLContext | None = None) -> None:
+    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pem = pair.load(context)
+    served, measure = served_by(context, pem), read_pem(pem)
+    assert (served.der, served.names) == (measure.der, measure.names)
+    assert (served.not_before, served.not_after) == (measure.not_before, measure.not_after)
+    assert served.read() == measure
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_kind_of_key(tmp_path: Path, key: str) -> None:
+    same(written(tmp_path, key=key, alternatives=ALTERNATIVES))
+
+
+@pytest.mark.parametrize("common", [(), ("shop",), ("Shop.example", "other.example"), ("grüße",)])
+@pytest.mark.parametrize("alternatives", [None, ALTERNATIVES, [x509.IPAddress(ip_address("10.0.0.1"))]])
+def test_whose_it_is(tmp_path: Path, common: tuple[str, ...], alternatives: list[x509.GeneralName] | None) -> None:
+    same(written(tmp_path, common=common, alternatives=alternatives))
+
+
+def test_one_that_has_expired(tmp_path: Path) -> None:
+    same(written(tmp_path, end=BEGIN + dt.timedelta(days=1)))
+
+
+def test_the_first_of_a_chain(tmp_path: Path) -> None:
+    (tmp_path / "issuer").mkdir()
+    issuer = written(tmp_path / "issuer", common=("issuer",))
+    pair = written(tmp_path)
+    with pair.cert.open("ab") as file:
+        file.write(issuer.cert.read_bytes().partition(b"-----END PRIVATE KEY-----\n")[2])
+    same(pair)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_context_with_settings_of_its_own(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    context.set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
+    context.set_alpn_protocols(["http/1.1"])
+    pair = written(tmp_path, alternatives=ALTERNATIVES)
+    context.load_verify_locations(cadata=pair.cert.read_text().partition("-----END PRIVATE KEY-----\n")[2])
+    context.verify_mode = ssl.CERT_REQUIRED
+    same(pair, context)
+    assert context.verify_mode == ssl.CERT_REQUIRED, "clients are asked as before"
+
+
+# Parts of a certificate as they are written, and what OpenSSL takes in their place, and cryptography does not.
+STRANGE = {
+    "an extension twice": (bytes.fromhex("06032a0304"), bytes.fromhex("06032a0305")),
+    "a version there is not": (bytes.fromhex("a003020102"), bytes.fromhex("a003020105")),
+}
+
+
+def strange(folder: Path, what: str) -> Pair:
+    pair = written(folder, alternatives=ALTERNATIVES)
+    head, begin, pem = pair.cert.read_text().partition("-----BEGIN CERTIFICATE-----")
+    der = ssl.PEM_cert_to_DER_cert(begin + pem)
+    before, after = STRANGE[what]
+    assert der.count(before) == 1
+    pair.cert.write_text(head + ssl.DER_cert_to_PEM_cert(der.replace(before, after)))
+    return pair
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_one_that_cryptography_cannot_read_is_served_all_the_same(tmp_path: Path, what: str) -> None:
+    pair = strange(tmp_path, what)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served = served_by(context, pair.load(context))
+    assert served.names == ("shop.example", "*.shop.example")
+    with pytest.raises(ValueError, match=r"."):
+        served.read()
+
+
+@pytest.mark.parametrize("what", STRANGE)
+async def test_the_admin_address_shows_what_can_be_read(tmp_path: Path, what: str) -> None:
+    strange(tmp_path, what)
+    async with secured(tmp_path, {"certificates": [{"cert": "shop.pem"}]}) as proxy:
+        status, shown = await proxy.admin("/api/v1/certificates")
+    [certificate] = shown["certificates"]
+    assert status == 200
+    assert certificate["names"] == ["shop.example", "*.shop.example"]
+    assert certificate["not_after"] == "2051-01-01T00:00:00Z"
+    assert certificate["subject"] is None
+
+
+def test_cryptography_is_not_needed(tmp_path: Path) -> None:
+    pair = written(tmp_path, alternatives=ALTERNATIVES)
+    program = (
+        "import ssl, sys\n"
+        "from pathlib import Path\n"
+        "from proxy.tls.certificates import Certificates, TlsOptions\n"
+        "from proxy.tls.pair import Pair\n"
+        "file = Path(sys.argv[1])\n"
+        "[(loaded, _)] = Certificates(TlsOptions((Pair(file, file, 'tls'),))).in_force\n"
+        "print(*loaded.certificate.names, 'cryptography' in sys.modules)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(pair.cert)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert said.stdout.split() == ["shop.example", "*.shop.example", "False"]
+
+
+def test_what_is_no_certificate(tmp_path: Path) -> None:
+    pair = written(tmp_path)
+    text = pair.cert.read_text()
+    pair.cert.write_text(text.replace("-----BEGIN CERTIFICATE-----\nMII", "-----BEGIN CERTIFICATE-----\nMIJ"))
+    with pytest.raises(CertificateError, match=r"^tls.certificates\[0\].cert: .* holds no certificate in PEM$"):
+        pair.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
