@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
+import msgspec
 
 from config.units import show
 from proxy import beside
@@ -67,7 +67,7 @@ class Channel:
 
     async def send(self, message: Message, sockets: Sequence[socket.socket] = (), *, within: float) -> None:
         """Send a line, with sockets. Raises GoneError, and TakeoverError when it takes longer than `within` seconds."""
-        data = memoryview(message.model_dump_json().encode() + b"\n")
+        data = memoryview(msgspec.json.encode(message) + b"\n")
         try:
             async with asyncio.timeout(within):
                 if sockets:
@@ -169,10 +169,9 @@ async def _until(watch: Callable[..., object], forget: Callable[[socket.socket],
 
 def _read(kind: type[M], line: bytes) -> M | None:
     try:
-        found = kind.model_validate_json(line)
-    except ValidationError:
+        return msgspec.json.decode(line, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return found if "what" in found.model_fields_set else None
 
 
 def _parsed(kind: type[M], line: bytes, pid: int) -> M:
@@ -184,4 +183,4 @@ def _parsed(kind: type[M], line: bytes, pid: int) -> M:
     if refused is not None:
         raise TakeoverError(refused.error)
     text = line[:_QUOTED].decode("utf-8", "replace")
-    raise TakeoverError(f"process {pid} should have said {kind.model_fields['what'].default!r}, not {show(text)}")
+    raise TakeoverError(f"process {pid} should have said {kind.__struct_config__.tag!r}, not {show(text)}")

@@ -9,11 +9,13 @@ import json
 import platform
 import resource
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.servers.crowd import Crowd
 from tests.servers.instances import Instances
@@ -73,6 +75,45 @@ def test_a_process_at_rest_with_an_admin_address(tmp_path: Path) -> None:
             assert proxy.endpoints("web")
         memory = proxy.memory()
     print(f"\nthe same with an admin address, after 20 scrapes: {memory / MIB:.1f} MiB")
+    assert memory < AT_REST
+
+
+def test_a_process_at_rest_that_speaks_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("shop.test")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "shop.pem")
+    context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    [port] = free_ports(1)
+    listener = {"bind": f"127.0.0.1:{port}", "tls": {"certificates": [{"cert": "shop.pem"}]}}
+    with (
+        Instances(tmp_path, "calm") as instances,
+        Pointsman(tmp_path, probed(instances.addresses()), listeners=[listener]) as proxy,
+    ):
+        for _ in range(20):
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=10) as sock,
+                context.wrap_socket(sock, server_hostname="shop.test") as client,
+            ):
+                client.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+            assert ask(proxy.admin_port, "/metrics").status == 200
+        memory = proxy.memory()
+        [shown] = proxy.admin("/certificates")["certificates"]
+        assert shown["names"] == ["shop.test"]
+    print(f"\na listener with TLS, after 20 handshakes and scrapes: {memory / MIB:.1f} MiB")
+    assert memory < AT_REST
+
+
+def test_a_process_at_rest_that_can_be_taken_over(tmp_path: Path) -> None:
+    with (
+        Instances(tmp_path, "calm") as instances,
+        Pointsman(tmp_path, probed(instances.addresses()), takeover={"socket": "t.sock"}) as proxy,
+    ):
+        for _ in range(20):
+            assert ask(proxy.port, "/").status == 200
+            assert ask(proxy.admin_port, "/metrics").status == 200
+        memory = proxy.memory()
+    print(f"\nwith a socket for takeovers, after 20 scrapes: {memory / MIB:.1f} MiB")
     assert memory < AT_REST
 
 

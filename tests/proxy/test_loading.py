@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGE = {
-    "acme", "aiohttp", "bcrypt", "consul", "cryptography", "h2", "josepy", "kazoo", "passlib", "prometheus_client",
-    "requests", "sqlite3", "watchfiles",
+    "acme", "aiohttp", "bcrypt", "consul", "cryptography", "h2", "josepy", "kazoo", "msgspec", "passlib",
+    "prometheus_client", "requests", "sqlite3", "watchfiles",
 }  # fmt: skip
 LOADED = "print(*sorted(sys.modules))"
 CONFIGURED = f"""
@@ -75,9 +75,9 @@ Application(ConfigFile(Path(sys.argv[1])).load().config)
 
 def test_a_process_that_runs_for_long_has_no_pydantic_and_no_yaml(tmp_path: Path) -> None:
     file = tmp_path / "pointsman.yaml"
-    file.write_text(f'{PLAIN}admin: {{bind: "127.0.0.1:0"}}')
+    file.write_text(f'{PLAIN}admin: {{bind: "127.0.0.1:0"}}\ntakeover: {{socket: t.sock}}\n')
     modules = loaded(WITHOUT_PYDANTIC, str(file))
-    assert not modules & {*LARGE - {"prometheus_client"}, "pydantic", "pydantic_core", "yaml", "config.load"}
+    assert not modules & {*LARGE - {"prometheus_client", "msgspec"}, "pydantic", "pydantic_core", "yaml", "config.load"}
 
 
 def test_the_command_line_loads_other_commands_when_they_are_run() -> None:

@@ -10,6 +10,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -243,9 +244,9 @@ def test_what_is_added_later_is_passed_over(kind: type[Message]) -> None:
         "state": {"pid": 1},
         "ready": {"takes": []},
     }
-    what = kind.model_fields["what"].default
+    what = str(kind.__struct_config__.tag)
     said = {"what": what, **needed.get(what, {}), "more": [1]}
-    assert kind.model_validate_json(json.dumps(said)).model_dump()["what"] == what
+    assert isinstance(msgspec.json.decode(json.dumps(said), type=kind), kind)
 
 
 class Pretender:
