@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from proxy.tls.certificate import Certificate
+
+_MOST = 10_000  # certificates that are remembered, with a kilobyte each
+
+_known: dict[bytes, Served] = {}  # by the digest of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,21 @@ def served_by(context: ssl.SSLContext, pem: bytes) -> Served:
     """Say what a server's context serves, of which `pem` is the file. Raises ValueError.
 
     A client of our own shakes hands with it, in memory, and tells what it sees: 1 to 10 ms, most of it for the key, and
-    no memory that clients would not take anyway. Some certificates, as those on a Brainpool curve, are only for clients
-    with settings of their own; `cryptography` reads them.
+    no memory that clients would not take anyway. A reload, which makes all contexts anew, finds that remembered.
     """
+    digest = sha256(pem).digest()
+    found = _known.get(digest)
+    if found is None:
+        found = _look_at(context, pem)
+        if len(_known) >= _MOST:
+            _known.clear()
+        if b64encode(found.der) in b"".join(pem.split()):  # and the file was not written anew between two looks at it
+            _known[digest] = found
+    return found
+
+
+def _look_at(context: ssl.SSLContext, pem: bytes) -> Served:
+    """Say what it serves; of one that only clients with settings of their own speak (Brainpool), what the file says."""
     wanted, context.verify_mode = context.verify_mode, ssl.CERT_NONE  # ours has no certificate to show
     try:
         return _seen_by_a_client_of(context)

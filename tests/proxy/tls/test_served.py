@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
+from proxy.tls import served
 from proxy.tls.certificate import read_pem
 from proxy.tls.pair import CertificateError, Pair
 from proxy.tls.served import served_by
@@ -84,10 +85,10 @@ def written(
 def same(pair: Pair, context: ssl.SSLContext | None = None) -> None:
     context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     pem = pair.load(context)
-    served, measure = served_by(context, pem), read_pem(pem)
-    assert (served.der, served.names) == (measure.der, measure.names)
-    assert (served.not_before, served.not_after) == (measure.not_before, measure.not_after)
-    assert served.read() == measure
+    found, measure = served_by(context, pem), read_pem(pem)
+    assert (found.der, found.names) == (measure.der, measure.names)
+    assert (found.not_before, found.not_after) == (measure.not_before, measure.not_after)
+    assert found.read() == measure
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -99,6 +100,35 @@ def test_every_kind_of_key(tmp_path: Path, key: str) -> None:
 @pytest.mark.parametrize("alternatives", [None, ALTERNATIVES, [x509.IPAddress(ip_address("10.0.0.1"))]])
 def test_whose_it_is(tmp_path: Path, common: tuple[str, ...], alternatives: list[x509.GeneralName] | None) -> None:
     same(written(tmp_path, common=common, alternatives=alternatives))
+
+
+def test_it_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = written(tmp_path)
+    first = served_by(context := ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair.load(context))
+    monkeypatch.setattr(served, "_look_at", lambda *_: pytest.fail("it is known"))
+    assert served_by(context, pair.load(context)) is first
+    monkeypatch.undo()
+    pair = written(tmp_path)
+    assert served_by(context, pair.load(context)).der != first.der, "another one in the same file"
+
+
+def test_a_file_that_changes_between_two_looks_is_not_remembered_for_what_it_was(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    before = written(tmp_path).cert.read_bytes()
+    written(tmp_path).load(context)
+    now = served_by(context, before)
+    Pair(tmp_path / "before.pem", tmp_path / "before.pem", "tls").cert.write_bytes(before)
+    same(Pair(tmp_path / "before.pem", tmp_path / "before.pem", "tls"))
+    assert now.der != served_by(context, before).der
+
+
+def test_no_more_are_remembered_than_there_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[bytes, served.Served] = {}
+    monkeypatch.setattr(served, "_MOST", 2)
+    monkeypatch.setattr(served, "_known", known)
+    for _ in range(5):
+        same(written(tmp_path))
+        assert 1 <= len(known) <= 2
 
 
 def test_one_that_has_expired(tmp_path: Path) -> None:
@@ -148,10 +178,10 @@ def strange(folder: Path, what: str) -> Pair:
 def test_one_that_cryptography_cannot_read_is_served_all_the_same(tmp_path: Path, what: str) -> None:
     pair = strange(tmp_path, what)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served = served_by(context, pair.load(context))
-    assert served.names == ("shop.example", "*.shop.example")
+    found = served_by(context, pair.load(context))
+    assert found.names == ("shop.example", "*.shop.example")
     with pytest.raises(ValueError, match=r"."):
-        served.read()
+        found.read()
 
 
 @pytest.mark.parametrize("what", STRANGE)
