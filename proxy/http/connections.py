@@ -67,11 +67,11 @@ class Connections:
     """
 
     __slots__ = (
-        "_closed",
         "_connecting",
         "_idle",
         "_most",
         "_options",
+        "_room",
         "_way",
         "authority",
         "idle_elsewhere",
@@ -96,7 +96,7 @@ class Connections:
         self.raw: Counts | None = None  # of the raw connections, once there was one
         self._idle: list[Upstream] = []
         self._connecting: dict[Connects, asyncio.Task[None]] = {}
-        self._closed = False
+        self._room = MAX_IDLE if options.proxy_protocol is None else 0
         self._most = all_but(FOR_OURSELVES)
 
     @property
@@ -115,7 +115,7 @@ class Connections:
         found = None
         while idle:
             upstream = idle.pop()
-            if not upstream.is_stale():
+            if not upstream.look(0):
                 found = upstream
                 break
             if upstream.is_doubtful():
@@ -128,7 +128,7 @@ class Connections:
 
     def put(self, upstream: Upstream, now: float) -> None:
         """Take back a connection whose exchange ended well."""
-        if self._closed or len(self._idle) >= MAX_IDLE or self._options.proxy_protocol is not None:
+        if len(self._idle) >= self._room:
             if upstream.secure:
                 self._way.ended(upstream.transport)  # closing takes a while, and the next one may be wanted before
             upstream.transport.close()
@@ -193,7 +193,7 @@ class Connections:
 
     def close(self) -> None:
         """Keep nothing any more; exchanges under way still end on the connections that they have."""
-        self._closed = True
+        self._room = 0
         self.close_idle()
 
     async def _connect(self, exchange: Connects, speaks: type[Upstream]) -> None:

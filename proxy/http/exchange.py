@@ -181,7 +181,7 @@ class Exchange(Dispatch):
             self._hedge.drop()
         self._status = status
         if (
-            response.written is not None and response.length is not None and not self.terms.adds and status != 426
+            response.written is not None and not self.terms.adds
             and downstream.keep_alive and self.request_whole and request.minor_version
         ):  # fmt: skip
             # Nothing is to be said of the connection, and nothing to be put in: what most responses are like.

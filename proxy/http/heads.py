@@ -154,7 +154,8 @@ class ResponseHead:
 
     `fields` and `line` as in RequestHead. `length` is None where the chunks or the connection's end tell it. `bodiless`
     marks one that has no body whatever its fields say: to a HEAD, or of status 1xx, 204 or 304. `written` is the line
-    and the fields, each with its end, of a head that came before; such heads are shared, and nobody may change one.
+    and the fields, each with its end, of a head that came before and tells a length: there is but a Via to be added (to
+    a 426 there is more). Heads that came before are shared, and nobody may change one.
     """
 
     __slots__ = (
@@ -433,7 +434,8 @@ class ResponseReader:
         if status == 101 and not response.upgrade:
             raise BadMessageError("101 Switching Protocols that does not say to what")  # RFC 9110 15.2.2
         if not judged and not to_head:
-            response.written = b"\r\n".join([response.line, *fields, b""])
+            if response.length is not None and status != 426:
+                response.written = b"\r\n".join([response.line, *fields, b""])
             self._recurring.keep(head, response)
         return response
 

@@ -37,7 +37,6 @@ class Upstream:
         "_bounded",
         "_held",
         "_keep_alive",
-        "_look",
         "_partial",
         "_paused",
         "_resting",
@@ -47,6 +46,7 @@ class Upstream:
         "full",
         "home",
         "idle_since",
+        "look",
         "reused",
         "secure",
         "silent",
@@ -85,7 +85,7 @@ class Upstream:
             self.transport.set_read_buffer_limits(SIZE)  # type: ignore[attr-defined]  # of TLS alone
         poll = select.poll()
         poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
-        self._look = poll.poll
+        self.look = poll.poll  # of an idle connection look(0) finds nothing, unless it is stale: see Connections.take
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of the response."""
@@ -181,17 +181,13 @@ class Upstream:
             self._splice = None
         self.transport.abort()
 
-    def is_stale(self) -> bool:
-        """Tell whether the instance has closed this idle connection, or written to it, unseen by the loop yet."""
-        return bool(self._look(0))
-
     def is_doubtful(self) -> bool:
         """Tell whether a stale connection may be a good one: by TLS it is readable for what concerns TLS alone, too.
 
         In TLS 1.3 the tickets of a session come when the server likes. The loop will have read them soon, or found that
         it was the end, or an answer that nobody asked for; until then nothing is known of the connection.
         """
-        return self.secure and all(events == select.POLLIN for _, events in self._look(0))
+        return self.secure and all(events == select.POLLIN for _, events in self.look(0))
 
     def switched(self) -> None:
         """Speak HTTP no more: the connection is one end of a tunnel."""

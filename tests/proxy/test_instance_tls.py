@@ -314,13 +314,13 @@ async def test_a_connection_with_an_unread_ticket_is_neither_lent_nor_thrown_awa
         connections = connections_of(proxy)
         await until(lambda: connections.idle == 1)
         [upstream] = connections._idle
-        assert not upstream.is_stale()
+        assert not upstream.look(0)
         # What the loop has not read yet may be a ticket of TLS 1.3, or an answer that nobody asked for: who knows?
         [transport] = one.connections
         upstream.transport.pause_reading()
         await asyncio.sleep(0)
         transport.write(b"x")  # type: ignore[attr-defined]
-        await until(upstream.is_stale)
+        await until(lambda: upstream.look(0))
         assert upstream.is_doubtful()
         assert connections.take() is None
         assert connections.idle == 1  # its turn comes once the loop has read what there is
