@@ -259,6 +259,9 @@ class Downstream(Client):
                     self._rest()
                     break
                 left -= 1
+                if self.transport.is_closing():
+                    self._ahead = b""
+                    break
                 ahead = self._ahead
                 self._read_head(ahead)
                 if self._ahead is ahead:
@@ -268,7 +271,7 @@ class Downstream(Client):
 
     def _read_head(self, data: bytes) -> None:
         """Read the head that `data` begins with and start its exchange; what is behind it, or no whole head, waits."""
-        if self._lingering or self.transport.is_closing():
+        if self._lingering:
             self._ahead = b""
             return
         listener = self.listener

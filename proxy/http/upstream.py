@@ -337,7 +337,7 @@ class Upstream:
             self.transport.set_protocol(cast("asyncio.Protocol", self))
         now = _now()
         read = exchange.request_whole and not self.full  # an instance may answer before it has read all
-        if self._keep_alive and read and not surplus and not self.transport.is_closing():
+        if self._keep_alive and read and not surplus:
             self.reused = self.silent = True
             if self._paused:
                 self.hold(False)
