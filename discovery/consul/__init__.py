@@ -2,6 +2,7 @@
 
 registry        the watch: blocking queries, which Consul answers when something changes
 follower        how it goes on for hundreds of services, where one connection each would be too many
+checks          all checks of an agent, by which it learns whose have changed
 cached          how it goes on with the agent's own cache
 datacenters     the same service in several datacenters, with failover
 shared          what all watches of an agent share: a pool of connections, what a good answer is, and a bad one

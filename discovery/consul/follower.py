@@ -20,12 +20,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from discovery.consul.checks import compared, read_checks
 from discovery.rate import TokenBucket
 from discovery.registry import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
+    from discovery.consul.checks import Checks
     from discovery.consul.shared import Answer, SharedAgent
 
 READERS = 8  # connections over which services are read; together with the two that wait, all that a follower has
@@ -125,23 +127,21 @@ class Follower:
             before, index = after, answer.index if answer.index >= index else 0
 
     async def _wait_for_checks(self) -> None:
-        before: dict[tuple[str, str], tuple[int, str]] = {}
+        checks: Checks = {}
         index = 0
         bucket = TokenBucket(RATE, BURST)
         while True:
             await asyncio.sleep(bucket.take(asyncio.get_running_loop().time()))
             answer = await self._agent.ask(
-                "/v1/health/state/any", self._query, self._token, index=index, wait=self._wait
+                "/v1/health/state/any", self._query, self._token, index=index, wait=self._wait, decode=read_checks
             )
             if answer.index != index:
-                after = dict(_check(check) for check in answer.content if isinstance(check, dict))
-                changed = {service for _, (_, service) in before.items() ^ after.items()}
+                checks, changed = compared(checks, answer.content)
                 # A check without a service is its node's, and concerns all that runs there.
                 if index:
                     self._changed(changed)
                 if not index or "" in changed:
                     self._look_at_all(in_haste=True)
-                before = after
             index = answer.index if answer.index >= index else 0
 
     def _changed(self, names: Iterable[str]) -> None:
@@ -240,10 +240,3 @@ class _Followed:
     def failed(self, error: Exception) -> None:
         self.error = error
         self.news.set()
-
-
-def _check(check: dict[str, object]) -> tuple[tuple[str, str], tuple[int, str]]:
-    """Return what a check is known by, and what tells whether it changed and whose it is."""
-    index = check.get("ModifyIndex")
-    key = str(check.get("Node")), str(check.get("CheckID"))
-    return key, (index if isinstance(index, int) else 0, str(check.get("ServiceName") or ""))

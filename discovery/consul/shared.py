@@ -120,10 +120,11 @@ class SharedAgent:
         wait: float = 0.0,
         content: type = list,
         known: int = 0,
+        decode: Callable[[bytes], object] = json.loads,
     ) -> Answer:
         """Return what Consul answers; with an `index` not before something changed, or `wait` seconds went by.
 
-        The content of an answer whose index is `known` is not looked at, and None.
+        The content of an answer whose index is `known` is not looked at, and None. `decode` raises ValueError.
         Raises RegistryError when it cannot be asked, refuses, or answers anything but JSON of the `content` wanted.
         """
         client = self._client
@@ -136,7 +137,7 @@ class SharedAgent:
             patience += wait * 17 / 16
         try:
             answer: Answer = await client.http.get(
-                lambda response: _read(response, content, known), path, asked, client.prepare_headers(token),
+                lambda response: _read(response, content, known, decode), path, asked, client.prepare_headers(token),
                 connections_timeout=patience,
             )  # fmt: skip
         except aiohttp.ConnectionTimeoutError as error:
@@ -163,7 +164,7 @@ def read_token(token: str | None, file: Path | None) -> str | None:
         raise RegistryError(f"the token file {file} cannot be read: {error}") from error
 
 
-def _read(response: consul.base.Response, content: type, known: int) -> Answer:
+def _read(response: consul.base.Response, content: type, known: int, decode: Callable[[bytes], object]) -> Answer:
     """Read an answer; raise ValueError, with what to do about it, when it is no good one."""
     if response.code != 200:
         complaint = first_line(response.body[:ERROR_READ].decode("utf-8", "replace")) or "no reason given"
@@ -176,7 +177,7 @@ def _read(response: consul.base.Response, content: type, known: int) -> Answer:
     if known and int(index) == known:
         return Answer(known, None)
     try:
-        found = json.loads(response.body)
+        found = decode(response.body)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the answer is no JSON: {error}") from error
     if not isinstance(found, content):
