@@ -40,8 +40,8 @@ def read_checks(body: bytes) -> object:
 def _loosely(check: dict[str, object]) -> Check:
     index = check.get("ModifyIndex")
     return Check(
-        node=str(check.get("Node")),
-        id=str(check.get("CheckID")),
+        node=str(check.get("Node", "")),
+        id=str(check.get("CheckID", "")),
         service=str(check.get("ServiceName") or ""),
         index=index if isinstance(index, int) else 0,
     )

@@ -13,7 +13,7 @@ import msgspec
 from config.units import show
 from proxy import beside
 from proxy.takeover.failing import GoneError, TakeoverError
-from proxy.takeover.messages import Refused
+from proxy.takeover.messages import Refused, Spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,8 @@ N = TypeVar("N", bound="Message")
 _PIECE = 65536  # bytes read at a time
 _CREDENTIALS = struct.Struct("3i")  # ucred of unix(7): process, user, group
 _QUOTED = 200  # characters of what was wrong
+
+_decoder: msgspec.json.Decoder[Spoken] = msgspec.json.Decoder(Spoken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ class Channel:
     async def receive_one_of(self, first: type[M], last: type[N], *, within: float) -> M | N:
         """Read a line of one of two kinds; raises what `receive` does."""
         line = await self._line_within(within)
-        found = _read(first, line)
-        return found if found is not None else _parsed(last, line, self.pid)
+        found = _read(line)
+        return found if isinstance(found, first) else _parsed(last, line, self.pid)
 
     def take(self, count: int) -> list[socket.socket]:
         """Take out the first sockets that have come. Raises TakeoverError when there are not so many."""
@@ -167,20 +169,19 @@ async def _until(watch: Callable[..., object], forget: Callable[[socket.socket],
         forget(sock)
 
 
-def _read(kind: type[M], line: bytes) -> M | None:
+def _read(line: bytes) -> Spoken | None:
     try:
-        return msgspec.json.decode(line, type=kind)
+        return _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def _parsed(kind: type[M], line: bytes, pid: int) -> M:
     """Read a line of this kind. Raises TakeoverError with what the other says, or with what is wrong."""
-    found = _read(kind, line)
-    if found is not None:
+    found = _read(line)
+    if isinstance(found, kind):
         return found
-    refused = _read(Refused, line)
-    if refused is not None:
-        raise TakeoverError(refused.error)
+    if isinstance(found, Refused):
+        raise TakeoverError(found.error)
     text = line[:_QUOTED].decode("utf-8", "replace")
     raise TakeoverError(f"process {pid} should have said {kind.__struct_config__.tag!r}, not {show(text)}")

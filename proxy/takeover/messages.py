@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -91,3 +91,7 @@ class Done(Message, frozen=True):
 
 class Go(Message, frozen=True):
     """The old one accepts nobody any more."""
+
+
+# What a line may be: which of them, its `what` says.
+Spoken: TypeAlias = Hello | Refused | Sockets | State | Ready | Yours | Done | Go

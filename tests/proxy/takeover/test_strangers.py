@@ -10,14 +10,13 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.takeover.channel import Channel, Peer, peer_of
 from proxy.takeover.failing import GoneError, TakeoverError
-from proxy.takeover.messages import Go, Hello, Message, Ready, Refused, Sockets, State, Yours
+from proxy.takeover.messages import Done, Go, Hello, Message, Ready, Refused, Sockets, State, Yours
 from tests.proxy.running import instance, until
 from tests.proxy.takeover.taking import SOCKET, Stranger, configuration, living
 from tests.proxy.takeover.test_takeover import HELLO, get, url_of
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 NOBODY = 65534  # the user
 
-MESSAGES: list[type[Message]] = [Hello, Refused, Sockets, State, Ready, Yours, Go]
+MESSAGES: list[type[Message]] = [Hello, Refused, Sockets, State, Ready, Yours, Done, Go]
 
 
 def told_as(user: int, path: Path) -> str:
@@ -235,18 +234,41 @@ def test_no_line_is_more_than_refused(line: bytes) -> None:
     asyncio.run(hear())
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "hello": {"version": 1},
+    "refused": {"error": "x"},
+    "sockets": {"role": "admin", "bind": "x", "count": 1},
+    "state": {"pid": 1},
+    "ready": {"takes": []},
+}
+
+
+def heard(kind: type[Message], said: dict[str, Any]) -> Message:
+    """What a process that waits for this kind makes of a line."""
+
+    async def hear() -> Message:
+        ours, theirs = socket.socketpair(socket.AF_UNIX)
+        with ours, theirs:
+            ours.setblocking(False)
+            theirs.sendall(json.dumps(said).encode() + b"\n")
+            return await Channel(ours, most=1000).receive(kind, within=5)
+
+    return asyncio.run(hear())
+
+
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_what_is_added_later_is_passed_over(kind: type[Message]) -> None:
-    needed: dict[str, dict[str, Any]] = {
-        "hello": {"version": 1},
-        "refused": {"error": "x"},
-        "sockets": {"role": "admin", "bind": "x", "count": 1},
-        "state": {"pid": 1},
-        "ready": {"takes": []},
-    }
     what = str(kind.__struct_config__.tag)
-    said = {"what": what, **needed.get(what, {}), "more": [1]}
-    assert isinstance(msgspec.json.decode(json.dumps(said), type=kind), kind)
+    said = {"what": what, **NEEDED.get(what, {}), "more": [1]}
+    assert type(heard(kind, said)) is kind
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+@pytest.mark.parametrize("what", [{}, {"what": None}, {"what": "nonsense"}])
+def test_a_line_must_say_what_it_is(kind: type[Message], what: dict[str, Any]) -> None:
+    tag = str(kind.__struct_config__.tag)
+    with pytest.raises(TakeoverError, match=f"should have said '{tag}'"):
+        heard(kind, {**NEEDED.get(tag, {}), **what})
 
 
 class Pretender:
