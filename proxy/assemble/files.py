@@ -27,7 +27,7 @@ def check_files(config: Config) -> Iterator[Problem]:
         path: KeyPath = ("listeners", number, "tls")
         if listener.tls is not None:
             for place, pair in enumerate(tls_options(listener.tls, show_path(path)).pairs):
-                yield from _pair(pair, (*path, "certificates", place))
+                yield from _pair(pair, pair.serve, (*path, "certificates", place))
             yield from _authorities(listener.tls.client_ca, (*path, "client_ca"))
     if config.acme is not None:
         yield from _authorities(config.acme.ca, ("acme", "ca"))
@@ -50,14 +50,14 @@ def _to_instances(wanted: Settings, path: KeyPath) -> Iterator[Problem]:
     yield from _authorities(wanted.tls.ca, (*path, "ca"))
     pair = instance_tls_options(wanted.tls, show_path(path)).pair
     if pair is not None:
-        yield from _pair(pair, path)
+        yield from _pair(pair, pair.load, path)
 
 
-def _pair(pair: Pair, path: KeyPath) -> Iterator[Problem]:
+def _pair(pair: Pair, load: Callable[[ssl.SSLContext], object], path: KeyPath) -> Iterator[Problem]:
     unread = list(_failing(path, lambda: read(pair.cert, f"{show_path(path)}.cert")))
     if pair.key != pair.cert:
         unread += _failing(path, lambda: read(pair.key, f"{show_path(path)}.key"))
-    yield from unread or _failing(path, lambda: pair.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)))
+    yield from unread or _failing(path, lambda: load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)))
 
 
 def _authorities(file: Path | None, path: KeyPath) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 
 _UNWRITTEN = re.compile(r"[^ -~]")  # what RFC 4514 has written, and cryptography does not, as \XX
 
@@ -26,15 +26,6 @@ class Certificate:
     alternatives: tuple[tuple[str, str], ...]  # all its names of the kinds DNS, IP, URI and email, with their kind
     not_before: float
     not_after: float
-    der: bytes
-
-
-def read_pem(pem: bytes) -> Certificate:
-    """Read the first certificate of a PEM file. Raises ValueError."""
-    try:
-        return _read(x509.load_pem_x509_certificate(pem))
-    except _UNREADABLE as error:
-        raise ValueError(str(error)) from None
 
 
 def read_der(der: bytes) -> Certificate:
@@ -67,7 +58,6 @@ def _read(found: x509.Certificate) -> Certificate:
         alternatives=tuple(alternatives),
         not_before=found.not_valid_before_utc.timestamp(),
         not_after=found.not_valid_after_utc.timestamp(),
-        der=found.public_bytes(serialization.Encoding.DER),
     )
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from proxy.tls.pair import CertificateError, Pair, Stamp, read_authorities, stamp_of
-from proxy.tls.served import served_by
 from proxy.tls.speaking import Front, Names, Speaker
 
 if TYPE_CHECKING:
@@ -202,11 +201,7 @@ class Certificates:
 
     def _load(self, pair: Pair) -> Loaded:
         context = self._bare(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-        pem = pair.load(context)
-        try:
-            return Loaded(pair, context, served_by(context, pem), time.time())
-        except ValueError as error:
-            raise CertificateError(f"{pair.place}.cert: {pair.cert} cannot be read: {error}") from None
+        return Loaded(pair, context, pair.serve(context), time.time())
 
     def _bare(self, context: ssl.SSLContext) -> ssl.SSLContext:
         """Set what all contexts have in common; they are asked for it in turns while a handshake goes on."""

@@ -7,8 +7,12 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from proxy.tls.served import first_of, served_by
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from proxy.tls.served import Served
 
 SIZE_LIMIT = 2**20  # bytes of a file; a certificate with its chain has some 5,000
 
@@ -51,13 +55,15 @@ class Pair:
             raise CertificateError(self._why_not(error, pem)) from None
         return pem
 
-    def _why_not(self, error: OSError, pem: bytes) -> str:
-        from proxy.tls.certificate import read_pem  # and with it 8 MiB of cryptography
-
+    def serve(self, context: ssl.SSLContext) -> Served:
+        """Load both into a server's context, and say what it serves. Raises CertificateError."""
+        pem = self.load(context)
         try:
-            read_pem(pem)
-        except ValueError:
-            return f"{self.place}.cert: {self.cert} holds no certificate in PEM"
+            return served_by(context, pem)
+        except ValueError as error:
+            raise CertificateError(f"{self.place}.cert: {self.cert} cannot be read: {error}") from None
+
+    def _why_not(self, error: OSError, pem: bytes) -> str:
         reason = getattr(error, "reason", None) or ""
         # The last one is a key of another kind, such as RSA's for a certificate on P-256.
         if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
@@ -65,6 +71,10 @@ class Pair:
         if reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
             weak = reason.lower().replace("ee_", "").replace("ca_md", "digest").replace("_", " ")
             return f"{self.place}.cert: OpenSSL does not take {self.cert}: {weak}"
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=first_of(pem))
+        except (ssl.SSLError, ValueError):
+            return f"{self.place}.cert: {self.cert} holds no certificate in PEM"
         if b"PRIVATE KEY-----" not in self.key.read_bytes():
             return f"{self.place}.key: {self.key} holds no private key in PEM"
         return f"{self.place}: {self.cert} and {self.key} cannot be loaded: {reason or error}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import ssl
-from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _MOST = 10_000  # certificates that are remembered, with a kilobyte each
 
 _known: dict[bytes, Served] = {}  # by the digest of the file
+
+_BLOCK = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END ", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,14 @@ class Served:
         return read_der(self.der)
 
 
+def first_of(pem: bytes) -> bytes:
+    """Return the first certificate of a PEM file, whatever it holds. Raises ValueError."""
+    block = _BLOCK.search(pem)
+    if block is None:
+        raise ValueError("no certificate in PEM")
+    return base64.b64decode(block[1])
+
+
 def served_by(context: ssl.SSLContext, pem: bytes) -> Served:
     """Say what a server's context serves, of which `pem` is the file. Raises ValueError.
 
@@ -47,7 +58,8 @@ def served_by(context: ssl.SSLContext, pem: bytes) -> Served:
         found = _look_at(context, pem)
         if len(_known) >= _MOST:
             _known.clear()
-        if b64encode(found.der) in b"".join(pem.split()):  # and the file was not written anew between two looks at it
+        # Unless the file was written anew between two looks at it.
+        if base64.b64encode(found.der) in b"".join(pem.split()):
             _known[digest] = found
     return found
 
@@ -58,10 +70,10 @@ def _look_at(context: ssl.SSLContext, pem: bytes) -> Served:
     try:
         return _seen_by_a_client_of(context)
     except (ssl.SSLError, ValueError):
-        from proxy.tls.certificate import read_pem
+        from proxy.tls.certificate import read_der
 
-        found = read_pem(pem)
-        return Served(found.der, found.names, found.not_before, found.not_after)
+        found = read_der(der := first_of(pem))
+        return Served(der, found.names, found.not_before, found.not_after)
     finally:
         context.verify_mode = wanted
 
@@ -74,7 +86,7 @@ def _seen_by_a_client_of(server: ssl.SSLContext) -> Served:
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(back, there)
     answering = server.wrap_bio(there, back, server_side=True)
-    for end in (asking, answering, asking):
+    for end in (asking, answering, asking, answering, asking):  # TLS 1.2 takes two round trips
         try:
             end.do_handshake()
         except ssl.SSLWantReadError:

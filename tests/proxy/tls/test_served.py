@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from proxy.tls import served
-from proxy.tls.certificate import read_pem
+from proxy.tls import certificate, served
+from proxy.tls.certificate import Certificate, read_der
 from proxy.tls.pair import CertificateError, Pair
-from proxy.tls.served import served_by
+from proxy.tls.served import first_of, served_by
 from tests.proxy.test_tls import secured
+from tests.servers.pointsman import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,6 @@ def written(
         unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{number}"), b"\x05\x00")
         builder = builder.add_extension(unknown, critical=False)
     plain = isinstance(private, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
-    assert not isinstance(private, dsa.DSAPrivateKey)
     certificate = builder.sign(private, None if plain else hashes.SHA256())
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     file = folder / "shop.pem"
@@ -82,18 +82,25 @@ def written(
     return Pair(file, file, "tls.certificates[0]")
 
 
-def same(pair: Pair, context: ssl.SSLContext | None = None) -> None:
-    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    pem = pair.load(context)
-    found, measure = served_by(context, pem), read_pem(pem)
-    assert (found.der, found.names) == (measure.der, measure.names)
+def refuse(der: bytes) -> Certificate:
+    pytest.fail("cryptography was asked")
+
+
+def same(pair: Pair, context: ssl.SSLContext | None = None, *, by_cryptography: bool = False) -> None:
+    """Compare; but for `by_cryptography`, it is to be our client who tells."""
+    measure = read_der(first_of(pair.cert.read_bytes()))
+    with pytest.MonkeyPatch.context() as patch:
+        if not by_cryptography:
+            patch.setattr(certificate, "read_der", refuse)
+        found = pair.serve(context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    assert found.names == measure.names
     assert (found.not_before, found.not_after) == (measure.not_before, measure.not_after)
     assert found.read() == measure
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_kind_of_key(tmp_path: Path, key: str) -> None:
-    same(written(tmp_path, key=key, alternatives=ALTERNATIVES))
+    same(written(tmp_path, key=key, alternatives=ALTERNATIVES), by_cryptography=key == "brainpool")
 
 
 @pytest.mark.parametrize("common", [(), ("shop",), ("Shop.example", "other.example"), ("grüße",)])
@@ -211,6 +218,43 @@ def test_cryptography_is_not_needed(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(pair.cert)], capture_output=True, text=True, timeout=60, check=True
     )
     assert said.stdout.split() == ["shop.example", "*.shop.example", "False"]
+
+
+def unreadable(folder: Path) -> Pair:
+    """One with a name in no encoding."""
+    pair = written(folder, alternatives=ALTERNATIVES)
+    head, begin, pem = pair.cert.read_text().partition("-----BEGIN CERTIFICATE-----")
+    der = ssl.PEM_cert_to_DER_cert(begin + pem).replace(b"Shop.example", b"Sh\xf6p.example")
+    pair.cert.write_text(head + ssl.DER_cert_to_PEM_cert(der))
+    return pair
+
+
+def test_one_that_nobody_can_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CertificateError, match=r"^tls.certificates\[0\].cert: .*shop.pem cannot be read: "):
+        unreadable(tmp_path).serve(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+
+def test_validate_finds_it_too(tmp_path: Path) -> None:
+    unreadable(tmp_path)
+    file = tmp_path / "pointsman.yaml"
+    file.write_text(
+        'listeners: [{bind: "127.0.0.1:0", tls: {certificates: [{cert: shop.pem}]}}]\n'
+        'routes: [{service: web}]\nservices: {web: {discovery: {static: ["127.0.0.1:9"]}}}\n'
+    )
+    said = subprocess.run([COMMAND, "validate", "-c", str(file)], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 2
+    assert "listeners[0].tls.certificates[0].cert: " in said.stdout + said.stderr
+    assert "cannot be read" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("label", ["CERTIFICATE", "X509 CERTIFICATE"])
+def test_the_key_is_blamed_where_it_is_the_key(tmp_path: Path, label: str) -> None:
+    pair = strange(tmp_path, "an extension twice")
+    text = pair.cert.read_text().replace("CERTIFICATE-----", f"{label}-----")
+    (tmp_path / "cert.pem").write_text(text[text.index("-----BEGIN " + label) :])
+    (tmp_path / "other.key").write_text("nothing\n")
+    with pytest.raises(CertificateError, match=r"^tls.key: .*other.key holds no private key in PEM$"):
+        Pair(tmp_path / "cert.pem", tmp_path / "other.key", "tls").load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
 
 
 def test_what_is_no_certificate(tmp_path: Path) -> None:
