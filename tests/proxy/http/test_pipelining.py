@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
+from bench.micro.exchanges import Exchanges, Transport
+from proxy.http.downstream import Downstream
 from proxy.routes import Route
 from tests.proxy.http.scripted import FORWARDED, GET, OK, OK_SENT, Peer, proxying, turns, until
+
+if TYPE_CHECKING:
+    import asyncio
 
 HOST = b"Host: shop\r\n"
 
@@ -147,3 +154,31 @@ async def answer_at_length(instance: Peer, number: int) -> None:
     """Be asked for this number, and answer with a lot."""
     assert (await instance.through()).startswith(b"GET /%d " % number)
     await instance.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LONG) + LONG)
+
+
+class Broken(Transport):
+    """A client's connection on which the first write fails: it is closing from then on."""
+
+    __slots__ = ("closing",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = False
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+def test_nobody_is_asked_for_a_client_who_cannot_be_answered() -> None:
+    stage, transport = Exchanges(), Broken()
+    client = Downstream(stage._downstream.listener)
+    client.connection_made(cast("asyncio.Transport", transport))
+    client.data_received(numbered(0) + numbered(1))
+    [asked] = [upstream for upstream in stage._upstreams if upstream.exchange is not None]
+    asked.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0")
+    assert transport.written.endswith(b"0")
+    assert [upstream.exchange for upstream in stage._upstreams] == [None, None, None]
